@@ -1,0 +1,41 @@
+"""The names that may become part of a key, a file or a log line."""
+
+import re
+import uuid
+
+from predictq_broker.errors import InvalidName
+
+__all__ = ["INBOX_PREFIX", "check_name", "is_inbox", "is_name", "new_id", "new_inbox_name"]
+
+INBOX_PREFIX = "inbox."
+"""A reply-to that begins so is a client's inbox and expires with it; any other is a durable result queue."""
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` may name a model, a result queue or a request."""
+    return _NAME.fullmatch(text) is not None
+
+
+def check_name(kind: str, text: str) -> str:
+    """Return `text`, or raise `InvalidName` with a sentence that says what `kind` of name it was to be."""
+    if not is_name(text):
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        raise InvalidName(f"{kind} {shown!r} is not a name: use 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    return text
+
+
+def is_inbox(reply_to: str) -> bool:
+    """Whether `reply_to` is a client's inbox rather than a durable result queue."""
+    return reply_to.startswith(INBOX_PREFIX)
+
+
+def new_id() -> str:
+    """A request id nobody else has: 32 hexadecimal digits of a random UUID."""
+    return uuid.uuid4().hex
+
+
+def new_inbox_name() -> str:
+    """A name for the inbox of one client process."""
+    return INBOX_PREFIX + new_id()

@@ -1,0 +1,162 @@
+"""The broker on Redis streams: what a producer and an operator do with it."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from redis import Redis
+from redis import exceptions as server
+
+from predictq_broker.capabilities import Capabilities, Durability
+from predictq_broker.messages import QueueStats, Request, Verdict
+from predictq_broker.names import check_name
+from predictq_broker.port import Limits
+from predictq_broker.redis import durability
+from predictq_broker.redis.connection import command, open_redis, translated
+from predictq_broker.redis.consumer import RedisConsumer
+from predictq_broker.redis.dead_letters import RedisDeadLetters
+from predictq_broker.redis.entries import accepted, fingerprint
+from predictq_broker.redis.inbox import RedisInbox
+from predictq_broker.redis.keys import MODELS, PRIORITIES, WORKERS, Keys, known_models
+from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.subscription import RedisSubscription
+from predictq_broker.wire import request_fields
+
+__all__ = ["RedisBroker"]
+
+_VERDICTS = {
+    "A": Verdict.ACCEPTED,
+    "D": Verdict.DUPLICATE,
+    "C": Verdict.CONFLICT,
+    "F": Verdict.QUEUE_FULL,
+    "U": Verdict.RESULTS_FULL,
+}
+_STREAM = {priority: n for n, priority in enumerate(PRIORITIES, 1)}
+
+
+class RedisBroker:
+    """Implements `predictq_broker.Broker`."""
+
+    def __init__(self, redis: Redis, limits: Limits, capabilities: Capabilities, *, shebang: bool = True) -> None:
+        self.capabilities = capabilities
+        self.limits = limits
+        self._redis = redis
+        self._scripts = Scripts.register(redis, shebang=shebang)
+        self._known: set[str] = set()
+
+    @classmethod
+    def connect(cls, url: str, limits: Limits) -> "RedisBroker":
+        """A broker for `redis://`, `rediss://` or `unix://`."""
+        return cls(open_redis(url), limits, Capabilities(engine="redis"))
+
+    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+        """As `Broker.send`."""
+        if not requests:
+            return []
+        keys = self._keys(requests)
+        limits = self.limits
+        args: list[Any] = [keys.prefix, limits.queue_requests, limits.queue_bytes, limits.unread_results]
+        args += (round(limits.dedup * 1000), len(requests))
+        for request in requests:
+            fields = request_fields(request)
+            args += (_STREAM[request.priority], request.id, fingerprint(request), request.reply_to)
+            args += (len(request.body), len(fields), *fields)
+        with translated("send"):
+            self._make_known(requests[0].model)
+            letters = self._scripts.send(keys=[*keys.streams, keys.size], args=args)
+        return [_VERDICTS[letter] for letter in letters.decode()]
+
+    def _keys(self, requests: Sequence[Request]) -> Keys:
+        model = check_name("model", requests[0].model)
+        for request in requests:
+            check_name("request id", request.id)
+            if request.reply_to:
+                check_name("reply-to", request.reply_to)
+            if request.model != model:
+                raise ValueError(f"one send is for one model, not for {model!r} and {request.model!r}")
+        return Keys.of(model)
+
+    def _make_known(self, model: str) -> None:
+        if model not in self._known:
+            self._redis.sadd(MODELS, model)
+            self._known.add(model)
+
+    def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
+        """As `Broker.cancel`."""
+        keys = Keys.of(check_name("model", model))
+        args = [WORKERS, keys.prefix, round(self.limits.inbox_ttl * 1000), model, *ids]
+        with translated("cancel"):
+            withdrawn = self._scripts.cancel(keys=[*keys.streams, keys.size], args=args)
+        return [name.decode() for name in withdrawn]
+
+    def consumer(self, name: str, lease: float = 10.0) -> RedisConsumer:
+        """As `Broker.consumer`."""
+        return RedisConsumer(self._redis, self._scripts, self.limits, check_name("consumer", name), lease)
+
+    def inbox(self) -> RedisInbox:
+        """As `Broker.inbox`."""
+        return RedisInbox(self._redis, self.limits)
+
+    def subscription(self, queue: str, lease: float = 10.0) -> RedisSubscription:
+        """As `Broker.subscription`."""
+        return RedisSubscription(self._redis, self._scripts, check_name("result queue", queue), lease)
+
+    def dead(self, model: str) -> RedisDeadLetters:
+        """As `Broker.dead`."""
+        return RedisDeadLetters(self._redis, self._scripts, check_name("model", model))
+
+    def models(self) -> Sequence[str]:
+        """As `Broker.models`."""
+        with translated("list the models"):
+            return known_models(self._redis)
+
+    def stats(self, model: str) -> QueueStats:
+        """As `Broker.stats`."""
+        keys = Keys.of(check_name("model", model))
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream in keys.streams:
+            pipeline.xlen(stream)
+            command(pipeline, "XPENDING", stream, WORKERS)
+            command(pipeline, "XRANGE", stream, "-", "+", "COUNT", 1)
+        pipeline.xlen(keys.dead)
+        pipeline.hlen(keys.leases)
+        pipeline.time()
+        with translated("read the figures"):
+            *lanes, dead, consumers, clock = pipeline.execute(raise_on_error=False)
+            return _stats([lanes[n : n + 3] for n in (0, 3, 6)], dead, consumers, clock[0] + clock[1] / 1e6)
+
+    def durability(self) -> Durability:
+        """As `Broker.durability`."""
+        return durability.ask(self._redis)
+
+    def close(self) -> None:
+        """As `Broker.close`."""
+        self._redis.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _stats(lanes: list[list[Any]], dead: Any, consumers: Any, now: float) -> QueueStats:
+    """From the length, the pending entries and the first entry of each stream."""
+    for reply in (dead, consumers, *(length for length, _, _ in lanes)):
+        if isinstance(reply, Exception):
+            raise reply
+    held = sum(_held(pending) for _, pending, _ in lanes)
+    oldest = [now - accepted(first[0][0]) for _, _, first in lanes if isinstance(first, list) and first]
+    return QueueStats(
+        queued=sum(length for length, _, _ in lanes) - held,
+        in_flight=held,
+        oldest=max([0.0, *oldest]),
+        dead=dead,
+        consumers=consumers,
+    )
+
+
+def _held(pending: Any) -> int:
+    """How many entries consumers hold; those given back wait again. A stream without a group has none."""
+    if isinstance(pending, server.ResponseError):
+        return 0
+    return sum(int(count) for name, count in pending[3] or [] if name != b"returned")

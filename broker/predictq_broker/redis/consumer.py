@@ -1,0 +1,168 @@
+"""A worker's side of the streams."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from redis import Redis
+from redis import exceptions as server
+
+from predictq_broker.messages import Delivery, Outcome
+from predictq_broker.port import Capacity, Limits
+from predictq_broker.redis.connection import MAX_BLOCK, command, translated
+from predictq_broker.redis.entries import Entry, Tag, template, to_delivery
+from predictq_broker.redis.keys import MODELS, WORKERS, Keys
+from predictq_broker.redis.leases import Leased, Queue
+from predictq_broker.redis.scripts import Scripts
+from predictq_broker.wire import format_timings, result_fields
+
+__all__ = ["RedisConsumer"]
+
+_WOKEN = 32
+"""How many entries a blocked read takes at most: it cannot look at rows and bytes, the next read does."""
+
+
+class RedisConsumer:
+    """Implements `predictq_broker.Consumer`."""
+
+    def __init__(self, redis: Redis, scripts: Scripts, limits: Limits, name: str, lease: float) -> None:
+        self._redis = redis
+        self._scripts = scripts
+        self._inbox_ttl = round(limits.inbox_ttl * 1000)
+        self._leased = Leased(redis, scripts, WORKERS, name, lease)
+        self._known: set[str] = set()
+
+    def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
+        """As `Consumer.receive`."""
+        deadline = time.monotonic() + wait
+        with translated("receive requests"):
+            self._make_known(wants)
+            while True:
+                deliveries = self._take(wants)
+                left = deadline - time.monotonic()
+                if deliveries or left <= 0 or not wants:
+                    return deliveries
+                deliveries = self._sleep(wants, min(left, MAX_BLOCK))
+                if deliveries:
+                    return deliveries
+
+    def _make_known(self, models: Iterable[str]) -> None:
+        new = [model for model in models if model not in self._known]
+        if new:
+            self._redis.sadd(MODELS, *new)
+            self._known.update(new)
+
+    def _take(self, wants: Mapping[str, Capacity]) -> list[Delivery]:
+        return [delivery for model, capacity in wants.items() for delivery in self._take_from(model, capacity)]
+
+    def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
+        now, entries, consumer = self._leased.receive(_queue(model), *capacity)
+        return [to_delivery(model, entry, consumer, now) for entry in entries]
+
+    def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
+        """Block in the server until a request comes; it is ours at once, without another round trip."""
+        streams = {stream: (model, n) for model in wants for n, stream in enumerate(Keys.of(model).streams, 1)}
+        count = min(_WOKEN, *(capacity.requests for capacity in wants.values()))
+        consumer = self._leased.consumer
+        pipeline = self._redis.pipeline(transaction=False)
+        command(
+            pipeline,
+            *("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, "BLOCK", max(round(wait * 1000), 1)),
+            *("STREAMS", *streams, *(">" for _ in streams)),
+        )
+        pipeline.time()
+        reply, clock = pipeline.execute(raise_on_error=False)
+        if isinstance(reply, server.ResponseError) and str(reply).startswith(("NOGROUP", "UNBLOCKED")):
+            return []  # the queue was removed under us; the next read makes it anew
+        if isinstance(reply, Exception):
+            raise reply
+        return self._woken(reply or [], streams, consumer, clock)
+
+    def _woken(
+        self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: tuple[int, int]
+    ) -> list[Delivery]:
+        now = clock[0] + clock[1] / 1e6
+        deliveries: list[Delivery] = []
+        for stream, entries in reply:
+            model, number = streams[stream.decode()]
+            held = self._leased.hold(Entry(number, name, 1, fields) for name, fields in entries)
+            deliveries += [to_delivery(model, entry, consumer, now) for entry in held]
+        return deliveries
+
+    def renew(self) -> int:
+        """As `Consumer.renew`."""
+        return self._leased.renew()
+
+    def reclaim(self) -> int:
+        """As `Consumer.reclaim`."""
+        return self._leased.reclaim()
+
+    def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """As `Consumer.settle`."""
+        settled: list[Outcome] = []
+        with translated("settle"):
+            for (model, consumer), group in groupby(sorted(outcomes, key=_owner), key=_owner):
+                settled += self._settle(Keys.of(model), consumer, list(group))
+        return settled
+
+    def _settle(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
+        templates: dict[tuple[str, ...], int] = {}
+        rows: list[Any] = []
+        for delivery, result in outcomes:
+            tag = _tag(delivery)
+            number = templates.setdefault(template(result), len(templates) + 1)
+            timings = format_timings(result.timings)
+            rows += (tag.stream, tag.name, tag.size, delivery.request.reply_to, number, result.id, timings, result.body)
+        head: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl, len(templates)]
+        for fields in templates:
+            head += (len(fields), *fields)
+        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=head + rows)
+        self._leased.let_go(len(outcomes) - len(lost))
+        gone = set(lost)
+        return [outcome for n, outcome in enumerate(outcomes, 1) if n not in gone] if gone else outcomes
+
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        """As `Consumer.release`."""
+        for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
+            entries = [(tag.stream, tag.name, delivery.attempt) for delivery in group for tag in [_tag(delivery)]]
+            self._leased.release(_queue(model), consumer, entries)
+
+    def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """As `Consumer.bury`."""
+        with translated("bury"):
+            return [outcome for outcome in outcomes if self._bury(*outcome)]
+
+    def _bury(self, delivery: Delivery, result: Any) -> bool:
+        keys, tag, request = Keys.of(delivery.request.model), _tag(delivery), delivery.request
+        head = [WORKERS, tag.consumer, keys.prefix, self._inbox_ttl, tag.name, tag.size, request.reply_to]
+        letter = [delivery.attempt, request.priority, result.body]
+        buried = self._scripts.bury(
+            keys=[keys.streams[tag.stream - 1], keys.dead, keys.leases, keys.size],
+            args=[*head, *letter, *result_fields(result)],
+        )
+        self._leased.let_go(int(buried))
+        return bool(buried)
+
+    def close(self) -> None:
+        """As `Consumer.close`."""
+        self._leased.leave()
+
+
+def _queue(model: str) -> Queue:
+    keys = Keys.of(model)
+    return Queue(keys.streams, keys.leases)
+
+
+def _tag(delivery: Delivery) -> Tag:
+    if not isinstance(delivery.tag, Tag):
+        raise TypeError("this delivery came from another broker")
+    return delivery.tag
+
+
+def _holder(delivery: Delivery) -> tuple[str, str]:
+    return delivery.request.model, _tag(delivery).consumer
+
+
+def _owner(outcome: Outcome) -> tuple[str, str]:
+    return _holder(outcome.delivery)

@@ -1,0 +1,80 @@
+"""From the entries of a stream to our messages and back."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from predictq_broker.messages import Delivery, Request, Result
+from predictq_broker.redis.keys import PRIORITIES
+from predictq_broker.wire import read_request
+
+__all__ = ["Entry", "Tag", "accepted", "as_map", "fingerprint", "template", "to_delivery"]
+
+Fields = Sequence[bytes]
+
+
+class Entry(NamedTuple):
+    """One entry as `receive.lua` returns it."""
+
+    stream: int
+    name: bytes
+    attempt: int
+    fields: Fields
+
+
+class Tag(NamedTuple):
+    """What a delivery's tag holds here: where its entry is, and under which name we hold it."""
+
+    stream: int
+    name: bytes
+    size: int
+    consumer: str
+
+
+def as_map(fields: Fields) -> dict[bytes, bytes]:
+    """The flat list of an entry as a map."""
+    pairs: Iterator[bytes] = iter(fields)
+    return dict(zip(pairs, pairs, strict=True))
+
+
+def accepted(name: bytes) -> float:
+    """When an entry was accepted, in seconds by the server's clock: its name begins with that."""
+    return int(name.partition(b"-")[0]) / 1e3
+
+
+def to_delivery(model: str, entry: Entry, consumer: str, now: float) -> Delivery:
+    """The delivery of an entry; `now` is the server's clock, by which age and deadline are reckoned."""
+    request, fault = read_request(model, PRIORITIES[entry.stream - 1], as_map(entry.fields))
+    received = time.monotonic()
+    age = now - accepted(entry.name)
+    return Delivery(
+        request=request,
+        tag=Tag(entry.stream, entry.name, len(request.body), consumer),
+        attempt=entry.attempt,
+        queued=max(age, 0.0),
+        received=received,
+        expires=float("inf") if request.ttl is None else received + request.ttl - age,
+        fault=fault,
+    )
+
+
+def fingerprint(request: Request) -> str:
+    """What must be equal for a repeated id to be the same request: all that decides its answer."""
+    state = hashlib.blake2b(request.body, digest_size=9)
+    state.update(f"\0{request.ref}\0{request.method}\0{request.content_type}".encode())
+    return state.hexdigest()
+
+
+def template(result: Result) -> tuple[str, ...]:
+    """The fields that many results of a batch have in common."""
+    fields = ["status", result.status.value, "content_type", result.content_type]
+    if result.model:
+        fields += ["model", result.model]
+    if result.version:
+        fields += ["version", str(result.version), "digest", result.digest]
+    if result.route:
+        fields += ["route", result.route]
+    if result.retry_after:
+        fields += ["retry_after", f"{result.retry_after:.3f}"]
+    return tuple(fields)

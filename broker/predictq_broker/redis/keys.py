@@ -1,0 +1,45 @@
+"""The keys of one model's queue. What each holds is told once, at the top of `lua/_library.lua`."""
+
+from typing import Any, Final, NamedTuple
+
+from predictq_broker.messages import Priority
+
+__all__ = ["MODELS", "PRIORITIES", "SUBSCRIBERS", "WORKERS", "Keys", "known_models"]
+
+MODELS: Final = "predictq:models"
+WORKERS: Final = "workers"
+SUBSCRIBERS: Final = "subscribers"
+PRIORITIES: Final = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
+"""In the order the streams are read; a stream's number in a script is its place here, from 1."""
+
+
+class Keys(NamedTuple):
+    """The names of one model's keys."""
+
+    prefix: str
+    streams: tuple[str, str, str]
+    leases: str
+    size: str
+    dead: str
+
+    @classmethod
+    def of(cls, model: str) -> "Keys":
+        """The keys of `model`; its name is the hash tag."""
+        prefix = f"predictq:{{{model}}}:"
+        high, normal, low = (f"{prefix}requests:{priority}" for priority in PRIORITIES)
+        return cls(
+            prefix=prefix,
+            streams=(high, normal, low),
+            leases=f"{prefix}requests:leases",
+            size=f"{prefix}requests:bytes",
+            dead=f"{prefix}dead",
+        )
+
+    def results(self, reply_to: str) -> str:
+        """The stream of results for `reply_to`."""
+        return f"{self.prefix}results:{reply_to}"
+
+
+def known_models(redis: Any) -> list[str]:
+    """The models whose queues the server has seen, sorted."""
+    return sorted(model.decode() for model in redis.smembers(MODELS))

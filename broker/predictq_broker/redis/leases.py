@@ -1,0 +1,182 @@
+"""A consumer's lease on the streams of one or several queues: how it joins, stays alive, and is fenced.
+
+Requests and results are handed out the same way, so workers and subscribers share all of this.
+"""
+
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from redis import Redis
+
+from predictq_broker.redis.connection import command, translated
+from predictq_broker.redis.entries import Entry
+from predictq_broker.redis.scripts import Scripts
+
+__all__ = ["Leased", "Queue", "Watch"]
+
+
+class Queue(NamedTuple):
+    """What one lease covers: streams that are read in this order, and the hash of heartbeats."""
+
+    streams: tuple[str, ...]
+    leases: str
+
+    @property
+    def keys(self) -> list[str]:
+        """As the scripts want them."""
+        return [*self.streams, self.leases]
+
+
+class Watch:
+    """Which heartbeats stand still, and for how long, on our own monotonic clock."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def still(self, queue: Queue, beats: dict[str, str]) -> list[tuple[str, str]]:
+        """The consumers of `queue`, with their heartbeat, that have not moved for the length of their lease."""
+        now = time.monotonic()
+        for consumer, beat in beats.items():
+            known = self._seen.get((queue.leases, consumer))
+            if known is None or known[0] != beat:
+                self._seen[queue.leases, consumer] = (beat, now)
+        for leases, consumer in list(self._seen):
+            if leases == queue.leases and consumer not in beats:
+                del self._seen[leases, consumer]
+        return [
+            (consumer, beat)
+            for consumer, beat in beats.items()
+            if now - self._seen[queue.leases, consumer][1] >= lease_of(consumer)
+        ]
+
+
+def lease_of(consumer: str) -> float:
+    """The length of a consumer's lease in seconds, which its name ends with: `api-1.5f0c.10000`."""
+    milliseconds = consumer.rpartition(".")[2]
+    return int(milliseconds) / 1e3 if milliseconds.isdigit() else 10.0
+
+
+class Leased:
+    """One consumer in one group, on as many queues as it reads.
+
+    Its name in the server is made anew each time it was fenced, so that what it held under the old name can
+    never be settled by mistake.
+    """
+
+    def __init__(self, redis: Redis, scripts: Scripts, group: str, name: str, lease: float) -> None:
+        self._redis = redis
+        self._scripts = scripts
+        self._group = group
+        self._name = name
+        self._lease = lease
+        self._watch = Watch()
+        self._lock = threading.Lock()
+        self._joined: set[Queue] = set()
+        self._held = 0
+        self._lost = 0
+        self.consumer = self._new_name()
+
+    def _new_name(self) -> str:
+        return f"{self._name}.{uuid.uuid4().hex[:12]}.{round(self._lease * 1000)}"
+
+    def receive(self, queue: Queue, entries: int, rows: int, size: int) -> tuple[float, list[Entry], str]:
+        """Entries of `queue`, the server's clock, and the name under which we hold them."""
+        consumer, joined = self.consumer, queue in self._joined
+        reply = self._scripts.receive(keys=queue.keys, args=[self._group, consumer, int(joined), entries, rows, size])
+        if not reply:  # fenced: begin again under a new name, which cannot be
+            self._fenced(consumer)
+            return self.receive(queue, entries, rows, size)
+        with self._lock:
+            if self.consumer == consumer:
+                self._joined.add(queue)
+        now = int(reply[0]) + int(reply[1]) / 1e6
+        return now, self.hold(Entry(*entry) for entry in reply[2:]), consumer
+
+    def hold(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Count what we hold; it is what we lose when we are fenced."""
+        held = list(entries)
+        with self._lock:
+            self._held += len(held)
+        return held
+
+    def let_go(self, count: int) -> None:
+        """Count what we no longer hold."""
+        with self._lock:
+            self._held = max(self._held - count, 0)
+
+    def _fenced(self, consumer: str) -> None:
+        with self._lock:
+            if self.consumer != consumer:
+                return
+            self._lost += self._held
+            self._held = 0
+            self._joined.clear()
+            self.consumer = self._new_name()
+
+    def renew(self) -> int:
+        """Let the heartbeat advance on every queue we read."""
+        with translated("renew the lease"):
+            consumer, queues = self.consumer, list(self._joined)
+            pipeline = self._redis.pipeline(transaction=False)
+            for queue in queues:
+                self._scripts.renew(keys=[queue.leases], args=[consumer], client=pipeline)
+            if not all(pipeline.execute()):
+                self._fenced(consumer)
+        with self._lock:
+            lost, self._lost = self._lost, 0
+        return lost
+
+    def reclaim(self) -> int:
+        """Fence whoever stands still on a queue of ours, and give back what they held."""
+        with translated("reclaim from the dead"):
+            return sum(self._reclaim(queue) for queue in list(self._joined))
+
+    def _reclaim(self, queue: Queue) -> int:
+        beats = self._beats(queue)
+        return sum(self._fence(queue, consumer, beat) for consumer, beat in self._watch.still(queue, beats))
+
+    def _beats(self, queue: Queue) -> dict[str, str]:
+        """Every other consumer with its heartbeat; '' for one that holds entries without a lease."""
+        pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hgetall(queue.leases)
+        for stream in queue.streams:
+            command(pipeline, "XINFO CONSUMERS", stream, self._group)
+        heartbeats, *consumers = pipeline.execute(raise_on_error=False)
+        beats = dict.fromkeys(_holding(consumers), "")
+        if isinstance(heartbeats, dict):
+            beats |= {name.decode(): beat.decode() for name, beat in heartbeats.items()}
+        beats.pop(self.consumer, None)
+        return beats
+
+    def _fence(self, queue: Queue, consumer: str, beat: str) -> int:
+        given_back, done = 0, False
+        while not done:
+            moved, done = self._scripts.reclaim(keys=queue.keys, args=[self._group, consumer, beat])
+            given_back += int(moved)
+        return given_back
+
+    def release(self, queue: Queue, consumer: str, entries: Sequence[tuple[int, bytes, int]]) -> None:
+        """Give entries back; each is told by stream, name and attempt."""
+        with translated("give requests back"):
+            flat = [part for entry in entries for part in entry]
+            released = self._scripts.release(keys=queue.keys, args=[self._group, consumer, *flat])
+            self.let_go(int(released))
+
+    def leave(self) -> None:
+        """Give up the lease at once; whatever was still held is given back as if we had died."""
+        with translated("leave the queue"):
+            for queue in list(self._joined):
+                beat = self._redis.hget(queue.leases, self.consumer)
+                if isinstance(beat, bytes):
+                    self._fence(queue, self.consumer, beat.decode())
+        with self._lock:
+            self._joined.clear()
+
+
+def _holding(replies: Iterable[Any]) -> list[str]:
+    """The consumers that hold entries, in replies to XINFO CONSUMERS; a stream that is gone has none."""
+    known = [consumer for reply in replies if isinstance(reply, list) for consumer in reply]
+    return [consumer["name"].decode() for consumer in known if consumer["pending"] and consumer["name"] != b"returned"]

@@ -1,0 +1,19 @@
+#!lua flags=allow-oom
+-- Move one request to the dead-letter queue and tell its requester.
+-- KEYS: the request's stream, dead, leases, bytes
+-- ARGV: group, consumer, prefix, inbox ttl (ms), entry, size, reply-to, attempts, priority, reason, result fields…
+-- Returns 1, or 0 if somebody else owns the request.
+local group, consumer, entry = ARGV[1], ARGV[2], ARGV[5]
+if not owns(KEYS[3], consumer) then return 0 end
+local found = redis.call('XRANGE', KEYS[1], entry, entry)
+if not forget(KEYS[1], group, entry) then return 0 end
+shrink(KEYS[4], tonumber(ARGV[6]))
+if found[1] then
+  local letter = found[1][2]
+  for _, field in ipairs({'dead.attempts', ARGV[8], 'dead.priority', ARGV[9], 'dead.reason', ARGV[10]}) do
+    letter[#letter + 1] = field
+  end
+  redis.call('XADD', KEYS[2], '*', unpack(letter))
+end
+publish(ARGV[3], ARGV[7], ARGV[4], {unpack(ARGV, 11)})
+return 1

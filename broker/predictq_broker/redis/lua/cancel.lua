@@ -1,0 +1,39 @@
+-- Withdraw requests that no consumer holds, and tell their requester.
+-- KEYS: high, normal, low, bytes. ARGV: group, prefix, inbox ttl (ms), model, ids…
+-- Returns the ids withdrawn.
+local group, prefix, inbox_ttl, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+
+local function held(stream, entry)
+  local pending = redis.pcall('XPENDING', stream, group, entry, entry, 1)
+  return not pending.err and pending[1] and pending[1][2] ~= RETURNED
+end
+
+local function field(fields, name)
+  for f = 1, #fields, 2 do
+    if fields[f] == name then return fields[f + 1] end
+  end
+  return ''
+end
+
+local function withdraw(id)
+  local known = redis.call('GET', prefix .. 'id:' .. id)
+  if not known then return false end
+  local number, entry = string.match(known, '^%S+ (%d) (%S+)$')
+  local stream = KEYS[tonumber(number)]
+  local found = redis.call('XRANGE', stream, entry, entry)[1]
+  if not found or held(stream, entry) then return false end
+  redis.pcall('XACK', stream, group, entry)
+  redis.call('XDEL', stream, entry)
+  redis.call('DEL', prefix .. 'id:' .. id) -- so that the same id may be asked again
+  shrink(KEYS[4], #field(found[2], 'body'))
+  local sentence = 'the request was withdrawn before a worker took it'
+  local result = {'id', id, 'status', 'cancelled', 'model', model, 'content_type', 'text/plain', 'body', sentence}
+  publish(prefix, field(found[2], 'reply_to'), inbox_ttl, result)
+  return true
+end
+
+local withdrawn = {}
+for i = 5, #ARGV do
+  if withdraw(ARGV[i]) then withdrawn[#withdrawn + 1] = ARGV[i] end
+end
+return withdrawn

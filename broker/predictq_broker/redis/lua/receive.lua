@@ -1,0 +1,59 @@
+#!lua flags=allow-oom
+-- Hand entries to a consumer: those given back first, then new ones, stream by stream.
+-- KEYS: streams in the order they are read, then leases
+-- ARGV: group, consumer, 1 if it joined before, max entries, max rows, max bytes
+-- Returns {seconds, microseconds, {stream number, entry, attempt, fields}…}, or {} if the consumer was fenced.
+local group, consumer, joined = ARGV[1], ARGV[2], ARGV[3] == '1'
+local entries, rows, bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local leases = KEYS[#KEYS]
+local CHUNK = 32 -- between two looks at rows and bytes
+
+if joined and not owns(leases, consumer) then return {} end
+
+local now = redis.call('TIME')
+local reply = {now[1], now[2]}
+
+local function count(fields)
+  local own = 1
+  for f = 1, #fields, 2 do
+    if fields[f] == 'rows' then own = tonumber(fields[f + 1]) or 1 end
+    bytes = bytes - #fields[f + 1]
+  end
+  rows = rows - own
+  entries = entries - 1
+end
+
+local function hand_over(stream, entry, attempt)
+  reply[#reply + 1] = {stream, entry[1], attempt, entry[2]}
+  count(entry[2])
+end
+
+local function room() return entries > 0 and rows > 0 and bytes > 0 end
+
+local function given_back(stream)
+  local pending = redis.pcall('XPENDING', KEYS[stream], group, '-', '+', math.min(entries, CHUNK), RETURNED)
+  if pending.err then
+    redis.call('XGROUP', 'CREATE', KEYS[stream], group, 0, 'MKSTREAM')
+    return
+  end
+  for _, item in ipairs(pending) do
+    if not room() then return end
+    local claimed = redis.call('XCLAIM', KEYS[stream], group, consumer, 0, item[1])
+    if claimed[1] and claimed[1][2] then hand_over(stream, claimed[1], item[4] + 1) end
+  end
+end
+
+local function new(stream)
+  while room() do
+    local size = math.min(entries, CHUNK)
+    local read = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', size, 'STREAMS', KEYS[stream], '>')
+    if not read then return end
+    for _, entry in ipairs(read[1][2]) do hand_over(stream, entry, 1) end
+    if #read[1][2] < size then return end
+  end
+end
+
+for stream = 1, #KEYS - 1 do given_back(stream) end
+for stream = 1, #KEYS - 1 do new(stream) end
+if not joined then redis.call('HSET', leases, consumer, 0) end
+return reply

@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+-- Fence a consumer whose heartbeat stood still, and give back what it held, a slice at a time.
+-- KEYS: streams, then leases. ARGV: group, consumer, the heartbeat that was watched ('' if it has no lease)
+-- Returns {how many were given back, 1 if nothing is left of the consumer}, or {0, 1} if it lives after all.
+local group, consumer, watched = ARGV[1], ARGV[2], ARGV[3]
+local leases = KEYS[#KEYS]
+local SLICE = 1000
+
+local heartbeat = redis.call('HGET', leases, consumer) or ''
+if heartbeat ~= watched and heartbeat ~= 'fenced' then return {0, 1} end
+redis.call('HSET', leases, consumer, 'fenced')
+
+local moved, left = 0, false
+for stream = 1, #KEYS - 1 do
+  local pending = redis.pcall('XPENDING', KEYS[stream], group, '-', '+', SLICE, consumer)
+  if not pending.err and #pending > 0 then
+    local ids = {}
+    for n, item in ipairs(pending) do ids[n] = item[1] end
+    local claim = {'XCLAIM', KEYS[stream], group, RETURNED, 0, unpack(ids)}
+    claim[#claim + 1] = 'JUSTID' -- the attempt is counted when somebody receives it
+    moved = moved + #redis.call(unpack(claim))
+    left = left or #pending == SLICE
+  end
+end
+if left then return {moved, 0} end
+for stream = 1, #KEYS - 1 do redis.pcall('XGROUP', 'DELCONSUMER', KEYS[stream], group, consumer) end
+redis.call('HDEL', leases, consumer)
+return {moved, 1}

@@ -1,0 +1,18 @@
+-- Put one dead letter back into its input queue, with a fresh count of attempts and a fresh deadline.
+-- KEYS: high, normal, low, dead, bytes. ARGV: entry. Returns 1, or 0 if it is not there.
+local PRIORITIES = {high = 1, normal = 2, low = 3}
+local found = redis.call('XRANGE', KEYS[4], ARGV[1], ARGV[1])[1]
+if not found then return 0 end
+local request, priority, size = {}, 'normal', 0
+for f = 1, #found[2], 2 do
+  local name, value = found[2][f], found[2][f + 1]
+  if name == 'dead.priority' then priority = value end
+  if name == 'body' then size = #value end
+  if string.sub(name, 1, 5) ~= 'dead.' then
+    request[#request + 1], request[#request + 2] = name, value
+  end
+end
+redis.call('XADD', KEYS[PRIORITIES[priority] or 2], '*', unpack(request))
+redis.call('INCRBY', KEYS[5], size)
+redis.call('XDEL', KEYS[4], ARGV[1])
+return 1

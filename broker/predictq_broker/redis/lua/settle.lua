@@ -1,0 +1,37 @@
+#!lua flags=allow-oom
+-- For each delivery still owned: publish the result and forget the request.
+-- KEYS: high, normal, low, leases, bytes
+-- ARGV: group, consumer, prefix, inbox ttl (ms),
+--       number of templates, then for each: number of fields, fields… (what many results have in common)
+--       then for each outcome: stream number, entry, size, reply-to, template number, id, timings, body
+-- Returns the numbers (from 1) of the outcomes that were not settled: somebody else owns those requests.
+local group, consumer, prefix, inbox_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local owned = owns(KEYS[4], consumer)
+
+local templates, i = {}, 6
+for t = 1, tonumber(ARGV[5]) do
+  local length = tonumber(ARGV[i])
+  templates[t] = {unpack(ARGV, i + 1, i + length)}
+  i = i + length + 1
+end
+
+local function fields(template, id, timings, body)
+  local list = {'id', id, unpack(template)}
+  local n = #list
+  list[n + 1], list[n + 2], list[n + 3], list[n + 4] = 'timings', timings, 'body', body
+  return list
+end
+
+local lost, freed, n = {}, 0, 0
+for o = i, #ARGV, 8 do
+  n = n + 1
+  if owned and forget(KEYS[tonumber(ARGV[o])], group, ARGV[o + 1]) then
+    freed = freed + tonumber(ARGV[o + 2])
+    local template = templates[tonumber(ARGV[o + 4])]
+    publish(prefix, ARGV[o + 3], inbox_ttl, fields(template, ARGV[o + 5], ARGV[o + 6], ARGV[o + 7]))
+  else
+    lost[#lost + 1] = n
+  end
+end
+shrink(KEYS[5], freed)
+return lost

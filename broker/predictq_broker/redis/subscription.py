@@ -1,0 +1,135 @@
+"""A subscriber's side of a durable result queue: one stream for each model whose results go there."""
+
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from redis import Redis
+from redis import exceptions as server
+
+from predictq_broker.messages import ResultDelivery
+from predictq_broker.redis.connection import MAX_BLOCK, command, translated
+from predictq_broker.redis.entries import Entry, as_map
+from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models
+from predictq_broker.redis.leases import Leased, Queue
+from predictq_broker.redis.scripts import Scripts
+from predictq_broker.wire import read_result
+
+__all__ = ["RedisSubscription"]
+
+_EVERYTHING = 1 << 30
+
+
+class _Tag(NamedTuple):
+    queue: Queue
+    name: bytes
+    attempt: int
+    consumer: str
+
+
+class RedisSubscription:
+    """Implements `predictq_broker.Subscription`."""
+
+    def __init__(self, redis: Redis, scripts: Scripts, queue: str, lease: float) -> None:
+        self._redis = redis
+        self._scripts = scripts
+        self._queue = queue
+        self._leased = Leased(redis, scripts, SUBSCRIBERS, "subscriber", lease)
+        self._held: set[_Tag] = set()
+
+    def receive(self, capacity: int, wait: float) -> Sequence[ResultDelivery]:
+        """As `Subscription.receive`."""
+        deadline = time.monotonic() + wait
+        with translated("receive results"):
+            while True:
+                queues = self._queues()
+                deliveries = self._take(queues, capacity)
+                left = deadline - time.monotonic()
+                if deliveries or left <= 0:
+                    return deliveries
+                self._sleep(queues, min(left, MAX_BLOCK))
+
+    def _queues(self) -> list[Queue]:
+        """The streams there are now: a model's appears with its first result."""
+        streams = [Keys.of(model).results(self._queue) for model in known_models(self._redis)]
+        pipeline = self._redis.pipeline(transaction=False)
+        for stream in streams:
+            pipeline.exists(stream)
+        there = pipeline.execute()
+        return [Queue((s,), f"{s}:leases") for s, exists in zip(streams, there, strict=True) if exists]
+
+    def _take(self, queues: Sequence[Queue], capacity: int) -> list[ResultDelivery]:
+        deliveries: list[ResultDelivery] = []
+        for queue in queues:
+            room = capacity - len(deliveries)
+            if room <= 0:
+                break
+            _, entries, consumer = self._leased.receive(queue, room, _EVERYTHING, _EVERYTHING)
+            deliveries += [self._delivery(queue, entry, consumer) for entry in entries]
+        return deliveries
+
+    def _delivery(self, queue: Queue, entry: Entry, consumer: str) -> ResultDelivery:
+        tag = _Tag(queue, entry.name, entry.attempt, consumer)
+        self._held.add(tag)
+        return ResultDelivery(read_result(as_map(entry.fields)), tag, entry.attempt)
+
+    def _sleep(self, queues: Sequence[Queue], wait: float) -> None:
+        """Until a result comes to a stream we know, or it is time to look for new streams."""
+        if not queues:
+            time.sleep(min(wait, 0.1))
+            return
+        ends = self._ends(queues)
+        block = max(round(wait * 1000), 1)
+        try:
+            command(self._redis, "XREAD", "COUNT", 1, "BLOCK", block, "STREAMS", *ends, *ends.values())
+        except server.ResponseError as error:
+            if not str(error).startswith("UNBLOCKED"):
+                raise
+
+    def _ends(self, queues: Sequence[Queue]) -> dict[str, bytes]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for queue in queues:
+            command(pipeline, "XINFO GROUPS", queue.streams[0])
+        replies = pipeline.execute(raise_on_error=False)
+        return {
+            queue.streams[0]: next((g["last-delivered-id"] for g in reply), b"0") if isinstance(reply, list) else b"0"
+            for queue, reply in zip(queues, replies, strict=True)
+        }
+
+    def ack(self, deliveries: Sequence[ResultDelivery]) -> int:
+        """As `Subscription.ack`."""
+        tags = sorted((_tag(delivery) for delivery in deliveries), key=_owner)
+        acked = 0
+        with translated("acknowledge results"):
+            for (stream, leases, consumer), group in groupby(tags, key=_owner):
+                names = [tag.name for tag in group]
+                acked += int(self._scripts.ack(keys=[stream, leases], args=[SUBSCRIBERS, consumer, *names]))
+        self._held.difference_update(tags)
+        self._leased.let_go(acked)
+        return acked
+
+    def renew(self) -> int:
+        """As `Subscription.renew`."""
+        return self._leased.renew()
+
+    def reclaim(self) -> int:
+        """As `Subscription.reclaim`."""
+        return self._leased.reclaim()
+
+    def close(self) -> None:
+        """As `Subscription.close`."""
+        held, self._held = self._held, set()
+        for tag in held:
+            self._leased.release(tag.queue, tag.consumer, [(1, tag.name, tag.attempt)])
+        self._leased.leave()
+
+
+def _tag(delivery: ResultDelivery) -> _Tag:
+    if not isinstance(delivery.tag, _Tag):
+        raise TypeError("this result came from another broker")
+    return delivery.tag
+
+
+def _owner(tag: _Tag) -> tuple[str, str, str]:
+    return tag.queue.streams[0], tag.queue.leases, tag.consumer

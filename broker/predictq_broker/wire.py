@@ -1,0 +1,197 @@
+"""The fields of a request and of a result, as `docs/protocol.md` describes them to other languages.
+
+A message is a flat map of text fields and one `body`. A field that has its default is left out, so a request
+written by hand needs only `id`, `reply_to` and `body`, and a busy queue stores no more than it must.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from predictq_broker.messages import PROTOCOL_VERSION, Code, Fault, Priority, Request, Result, Timings
+from predictq_broker.names import is_name
+
+__all__ = ["MAX_HEADER_BYTES", "format_timings", "read_request", "read_result", "request_fields", "result_fields"]
+
+MAX_HEADER_BYTES: Final = 4096
+"""No header of a request may be longer."""
+_MAX_TTL: Final = 366 * 86400.0
+
+Field = str | bytes | int | float
+_BLANK = Request(model="", body=b"")
+
+
+def request_fields(request: Request) -> list[Field]:
+    """The request as alternating names and values; `model` and `priority` are told by its queue."""
+    fields: list[Field] = ["id", request.id]
+    if request.reply_to:
+        fields += ["reply_to", request.reply_to]
+    if request.ttl is not None:
+        fields += ["ttl", round(request.ttl * 1000)]
+    fields += _optional_headers(request)
+    fields += ["body", request.body]
+    return fields
+
+
+def _optional_headers(request: Request) -> list[Field]:
+    if request[7:] == _BLANK[7:] and request[3] == _BLANK[3] and request[5:7] == _BLANK[5:7]:
+        return []  # the common case: nothing but defaults
+    fields: list[Field] = []
+    for name in ("ref", "method", "content_type", "rows", "key", "traceparent"):
+        value = getattr(request, name)
+        if value != getattr(_BLANK, name):
+            fields += [name, value]
+    return fields
+
+
+def read_request(model: str, priority: Priority, fields: Mapping[bytes, bytes]) -> tuple[Request, Fault | None]:
+    """The request in `fields`, and what is wrong with it, if anything.
+
+    Never raises. An unknown field is ignored. What cannot be read keeps its default, so that a faulty message
+    can still be answered if its `id` and `reply_to` are sound.
+    """
+    headers: dict[str, str] = {}
+    fault: Fault | None = None
+    for name, value in fields.items():
+        if name == b"body":
+            continue
+        try:
+            headers[name.decode()] = _header(value)
+        except ValueError:
+            shown = name[:40].decode(errors="replace")
+            fault = Fault(Code.INVALID_INPUT, f"header {shown!r} is not UTF-8 of at most {MAX_HEADER_BYTES} bytes")
+    request = _sound(model, priority, headers, fields.get(b"body", b""))
+    return request, _version_fault(headers) or fault or _fault(headers, fields)
+
+
+def _header(value: bytes) -> str:
+    if len(value) > MAX_HEADER_BYTES:
+        raise ValueError(MAX_HEADER_BYTES)
+    return value.decode()
+
+
+def _sound(model: str, priority: Priority, headers: Mapping[str, str], body: bytes) -> Request:
+    rows = headers.get("rows", "1")
+    ttl = _milliseconds(headers.get("ttl"))
+    return Request(
+        model=model,
+        body=body,
+        id=_name_or_blank(headers.get("id", "")),
+        ref=headers.get("ref", _BLANK.ref),
+        reply_to=_name_or_blank(headers.get("reply_to", "")),
+        method=headers.get("method", _BLANK.method),
+        content_type=headers.get("content_type", _BLANK.content_type),
+        rows=int(rows) if _is_count(rows) else 1,
+        ttl=ttl,
+        priority=priority,
+        key=headers.get("key", ""),
+        traceparent=headers.get("traceparent", ""),
+    )
+
+
+def _version_fault(headers: Mapping[str, str]) -> Fault | None:
+    version = headers.get("v", str(PROTOCOL_VERSION))
+    if version == str(PROTOCOL_VERSION):
+        return None
+    return Fault(
+        Code.UNSUPPORTED_PROTOCOL,
+        f"protocol version {version[:20]!r} is not known here: this worker speaks version {PROTOCOL_VERSION}",
+    )
+
+
+def _fault(headers: Mapping[str, str], fields: Mapping[bytes, bytes]) -> Fault | None:
+    complaint = _complaint(headers, fields)
+    return Fault(Code.INVALID_INPUT, complaint) if complaint else None
+
+
+def _complaint(headers: Mapping[str, str], fields: Mapping[bytes, bytes]) -> str | None:
+    for name in ("id", "reply_to", "ref", "method"):
+        value = headers.get(name, "" if name == "id" else "x")
+        if not (is_name(value) or (name == "reply_to" and not value)):
+            return f"header {name!r} must be 1 to 128 of the characters A-Z a-z 0-9 . _ -"
+    if "ttl" in headers and _milliseconds(headers["ttl"]) is None:
+        return "header 'ttl' must be a whole number of milliseconds, at most a year"
+    if not _is_count(headers.get("rows", "1")):
+        return "header 'rows' must be a whole number"
+    if b"body" not in fields:
+        return "there is no 'body'"
+    return None
+
+
+def _name_or_blank(text: str) -> str:
+    return text if is_name(text) else ""
+
+
+def _is_count(text: str) -> bool:
+    return len(text) <= 9 and text.isascii() and text.isdigit()
+
+
+def _milliseconds(text: str | None) -> float | None:
+    """Seconds of a `ttl` in milliseconds; a negative one has passed already; None if it is not one."""
+    if text is None or len(text) > 12:
+        return None
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    seconds = int(text) / 1000
+    return seconds if seconds <= _MAX_TTL else None
+
+
+def result_fields(result: Result) -> list[Field]:
+    """The result as alternating names and values."""
+    fields: list[Field] = ["id", result.id, "status", result.status]
+    if result.model:
+        fields += ["model", result.model]
+    if result.version:
+        fields += ["version", result.version, "digest", result.digest]
+    if result.route:
+        fields += ["route", result.route]
+    if result.retry_after:
+        fields += ["retry_after", f"{result.retry_after:.3f}"]
+    fields += ["content_type", result.content_type, "timings", format_timings(result.timings), "body", result.body]
+    return fields
+
+
+def format_timings(timings: Timings) -> str:
+    """In the form of the Server-Timing header: `queued;dur=1.2, batched;dur=0.1, predicted;dur=0.4` (ms)."""
+    queued, batched, predicted = timings
+    return f"queued;dur={queued * 1e3:.3f}, batched;dur={batched * 1e3:.3f}, predicted;dur={predicted * 1e3:.3f}"
+
+
+def parse_timings(text: str) -> Timings:
+    """The inverse of `format_timings`; what it does not find is 0."""
+    found = dict(_durations(text.split(",")))
+    return Timings(*(found.get(name, 0.0) for name in Timings._fields))
+
+
+def _durations(parts: Iterable[str]) -> Iterable[tuple[str, float]]:
+    for part in parts:
+        name, _, duration = part.strip().partition(";dur=")
+        try:
+            yield name, float(duration) / 1e3
+        except ValueError:
+            continue
+
+
+def read_result(fields: Mapping[bytes, bytes]) -> Result:
+    """The result in `fields`; workers wrote it, so it is trusted to be sound. Unknown fields are ignored."""
+    text = {name.decode(): value.decode() for name, value in fields.items() if name != b"body"}
+    return Result(
+        id=text.get("id", ""),
+        status=_code(text.get("status", "")),
+        body=fields.get(b"body", b""),
+        model=text.get("model", ""),
+        version=int(text.get("version", 0)),
+        digest=text.get("digest", ""),
+        route=text.get("route", ""),
+        content_type=text.get("content_type", _BLANK.content_type),
+        timings=parse_timings(text.get("timings", "")),
+        retry_after=float(text.get("retry_after", 0)),
+    )
+
+
+def _code(text: str) -> Code:
+    """A code of a later version than ours is an error all the same."""
+    try:
+        return Code(text)
+    except ValueError:
+        return Code.INTERNAL
