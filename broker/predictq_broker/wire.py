@@ -4,7 +4,8 @@ A message is a flat map of text fields and one `body`. A field that has its defa
 written by hand needs only `id`, `reply_to` and `body`, and a busy queue stores no more than it must.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Final
 
 from predictq_broker.messages import PROTOCOL_VERSION, Code, Fault, Priority, Request, Result, Timings
@@ -15,6 +16,9 @@ __all__ = ["MAX_HEADER_BYTES", "format_timings", "read_request", "read_result", 
 MAX_HEADER_BYTES: Final = 4096
 """No header of a request may be longer."""
 _MAX_TTL: Final = 366 * 86400.0
+
+_PLAIN: Final = frozenset((b"id", b"reply_to", b"ttl", b"body"))
+_PLAIN_NAME: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 Field = str | bytes | int | float
 _BLANK = Request(model="", body=b"")
@@ -49,6 +53,9 @@ def read_request(model: str, priority: Priority, fields: Mapping[bytes, bytes]) 
     Never raises. An unknown field is ignored. What cannot be read keeps its default, so that a faulty message
     can still be answered if its `id` and `reply_to` are sound.
     """
+    plain = _read_plain(model, priority, fields)
+    if plain is not None:
+        return plain, None
     headers: dict[str, str] = {}
     fault: Fault | None = None
     for name, value in fields.items():
@@ -61,6 +68,20 @@ def read_request(model: str, priority: Priority, fields: Mapping[bytes, bytes]) 
             fault = Fault(Code.INVALID_INPUT, f"header {shown!r} is not UTF-8 of at most {MAX_HEADER_BYTES} bytes")
     request = _sound(model, priority, headers, fields.get(b"body", b""))
     return request, _version_fault(headers) or fault or _fault(headers, fields)
+
+
+def _read_plain(model: str, priority: Priority, fields: Mapping[bytes, bytes]) -> Request | None:
+    """The request if it is one of the many that have no header but these, and nothing wrong; a tenth of the work."""
+    if not fields.keys() <= _PLAIN:
+        return None
+    name, reply_to, ttl = fields.get(b"id", b""), fields.get(b"reply_to", b""), fields.get(b"ttl", b"")
+    body = fields.get(b"body")
+    if body is None or not _PLAIN_NAME(name) or (reply_to and not _PLAIN_NAME(reply_to)):
+        return None
+    if ttl and (len(ttl) > 8 or not ttl.isdigit()):
+        return None
+    seconds = int(ttl) / 1000 if ttl else None
+    return Request(model, body, name.decode(), reply_to=reply_to.decode(), ttl=seconds, priority=priority)
 
 
 def _header(value: bytes) -> str:
@@ -157,41 +178,34 @@ def format_timings(timings: Timings) -> str:
     return f"queued;dur={queued * 1e3:.3f}, batched;dur={batched * 1e3:.3f}, predicted;dur={predicted * 1e3:.3f}"
 
 
+_TIMINGS: Final = re.compile(r"queued;dur=([0-9.]+), batched;dur=([0-9.]+), predicted;dur=([0-9.]+)")
+
+
 def parse_timings(text: str) -> Timings:
-    """The inverse of `format_timings`; what it does not find is 0."""
-    found = dict(_durations(text.split(",")))
-    return Timings(*(found.get(name, 0.0) for name in Timings._fields))
-
-
-def _durations(parts: Iterable[str]) -> Iterable[tuple[str, float]]:
-    for part in parts:
-        name, _, duration = part.strip().partition(";dur=")
-        try:
-            yield name, float(duration) / 1e3
-        except ValueError:
-            continue
+    """The inverse of `format_timings`; all 0 for a text of another form."""
+    found = _TIMINGS.fullmatch(text)
+    if found is None:
+        return Timings()
+    queued, batched, predicted = found.groups()
+    return Timings(float(queued) / 1e3, float(batched) / 1e3, float(predicted) / 1e3)
 
 
 def read_result(fields: Mapping[bytes, bytes]) -> Result:
     """The result in `fields`; workers wrote it, so it is trusted to be sound. Unknown fields are ignored."""
-    text = {name.decode(): value.decode() for name, value in fields.items() if name != b"body"}
+    get = fields.get
     return Result(
-        id=text.get("id", ""),
-        status=_code(text.get("status", "")),
-        body=fields.get(b"body", b""),
-        model=text.get("model", ""),
-        version=int(text.get("version", 0)),
-        digest=text.get("digest", ""),
-        route=text.get("route", ""),
-        content_type=text.get("content_type", _BLANK.content_type),
-        timings=parse_timings(text.get("timings", "")),
-        retry_after=float(text.get("retry_after", 0)),
+        get(b"id", b"").decode(),
+        _CODES.get(get(b"status", b""), Code.INTERNAL),
+        get(b"body", b""),
+        get(b"model", b"").decode(),
+        int(get(b"version", b"0")),
+        get(b"digest", b"").decode(),
+        get(b"route", b"").decode(),
+        get(b"content_type", b"application/json").decode(),
+        parse_timings(get(b"timings", b"").decode()),
+        float(get(b"retry_after", b"0")),
     )
 
 
-def _code(text: str) -> Code:
-    """A code of a later version than ours is an error all the same."""
-    try:
-        return Code(text)
-    except ValueError:
-        return Code.INTERNAL
+_CODES: Final = {code.value.encode(): code for code in Code}
+"""A code of a later version than ours is an error all the same."""

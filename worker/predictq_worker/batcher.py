@@ -1,0 +1,139 @@
+"""Forms batches for one release: of one method and one content type, closed on rows, bytes or wait."""
+
+import threading
+import time
+from collections import deque
+from typing import NamedTuple
+
+from predictq_worker.work import Work
+
+__all__ = ["Batch", "BatchLimits", "Batcher"]
+
+
+class BatchLimits(NamedTuple):
+    """When a batch is closed; see `WorkerSettings` for what each means."""
+
+    rows: int
+    size: int
+    wait: float
+
+
+class Batch(NamedTuple):
+    """Requests that run together, or have expired together."""
+
+    method: str
+    content_type: str
+    works: list[Work]
+    expired: list[Work]
+
+
+Kind = tuple[str, str]
+
+
+class Batcher:
+    """A queue of work that several runners take batches from.
+
+    An idle runner takes what is there at once; while all are busy, the queue grows and so does the next
+    batch. Only with `BatchLimits.wait` does an idle runner let a small batch fill up first.
+    """
+
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._groups: dict[Kind, deque[Work]] = {}
+        self._alone: deque[Work] = deque()
+        self._closed = False
+
+    def put(self, works: list[Work]) -> bool:
+        """Queue work, in order; False if the batcher is closed, and nothing was queued."""
+        with self._changed:
+            if self._closed:
+                return False
+            for work in works:
+                self._queue_of(work).append(work)
+            self._changed.notify()
+        return True
+
+    def _queue_of(self, work: Work) -> deque[Work]:
+        if work.alone:
+            return self._alone
+        request = work.delivery.request
+        kind = (request.method, request.content_type)
+        group = self._groups.get(kind)
+        if group is None:
+            group = self._groups[kind] = deque()
+        return group
+
+    def take(self) -> Batch | None:
+        """The next batch; blocks until there is one. None: the batcher is closed and empty."""
+        with self._changed:
+            while not (self._alone or self._groups):
+                if self._closed:
+                    return None
+                self._changed.wait()
+            if self._limits.wait and not self._closed:
+                self._let_fill()
+            return self._next()
+
+    def _let_fill(self) -> None:
+        """Wait, no longer than `max_wait` from its first request, for the oldest group to fill a batch."""
+        while self._groups and not self._alone:
+            group = self._oldest()
+            left = self._groups[group][0].delivery.received + self._limits.wait - time.monotonic()
+            if (
+                left <= 0
+                or self._closed
+                or sum(w.delivery.request.rows for w in self._groups[group]) >= self._limits.rows
+            ):
+                return
+            self._changed.wait(left)
+
+    def _oldest(self) -> Kind:
+        return min(self._groups, key=lambda kind: self._groups[kind][0].delivery.received)
+
+    def _next(self) -> Batch:
+        now = time.monotonic()
+        if self._alone:
+            return _sorted_out([self._alone.popleft()], now)
+        if not self._groups:  # another runner was faster while we let it fill
+            return Batch("", "", [], [])
+        kind = self._oldest() if len(self._groups) > 1 else next(iter(self._groups))
+        return _sorted_out(self._draw(kind), now)
+
+    def _draw(self, kind: Kind) -> list[Work]:
+        group, rows, size = self._groups[kind], 0, 0
+        drawn: list[Work] = []
+        while group:
+            request = group[0].delivery.request
+            rows += request.rows
+            size += len(request.body)
+            if drawn and (rows > self._limits.rows or size > self._limits.size):
+                return drawn
+            drawn.append(group.popleft())
+        del self._groups[kind]
+        return drawn
+
+    def close(self) -> None:
+        """Take nothing more in; what is queued is still handed out."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def clear(self) -> list[Work]:
+        """Close, and hand back all that is queued."""
+        with self._changed:
+            self._closed = True
+            works = [*self._alone, *(work for group in self._groups.values() for work in group)]
+            self._alone.clear()
+            self._groups.clear()
+            self._changed.notify_all()
+            return works
+
+
+def _sorted_out(works: list[Work], now: float) -> Batch:
+    """The batch of those still in time, with those that are not beside it."""
+    request = works[0].delivery.request
+    expired = [work for work in works if work.delivery.expires <= now]
+    if expired:
+        works = [work for work in works if work.delivery.expires > now]
+    return Batch(request.method, request.content_type, works, expired)

@@ -1,0 +1,244 @@
+"""Which release answers which request: the one place where that is decided.
+
+A request names a model and a ref. The registry says which version a ref means; the catalog keeps a *route*
+from each ref that was asked for to the deployment that serves it, and moves it to another only when that one
+is loaded, checked and warm.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from predictq_broker import Code, Outcome
+from predictq_registry import Registry, RegistryError, UnknownModel, UnknownRef
+from predictq_worker.batcher import Batcher, BatchLimits
+from predictq_worker.deployment import Deployment, State
+from predictq_worker.metrics import Metrics
+from predictq_worker.runner import ReleaseRefused, RunnerDied
+from predictq_worker.work import Work, failure
+
+__all__ = ["Catalog"]
+
+_logger = logging.getLogger(__name__)
+_RETRY, _RETRY_MOST = 5.0, 300.0
+"""Seconds before a release that did not load is tried again; twice as long after each failure."""
+
+
+class Target(NamedTuple):
+    """What a request asks for."""
+
+    model: str
+    ref: str
+
+
+class Failure(NamedTuple):
+    """A release that did not load."""
+
+    reason: str
+    again: float
+    """When it may be tried again, on the monotonic clock."""
+    tries: int
+
+
+class Catalog:
+    """Routes work to deployments, and follows the registry's aliases."""
+
+    def __init__(  # noqa: PLR0913  everything it is connected to, in one visible place
+        self,
+        registry: Registry,
+        launch: Callable[[Deployment], None],
+        *,
+        batch_limits: BatchLimits,
+        settle: Callable[[Sequence[Outcome]], None],
+        metrics: Metrics,
+        memory_budget: int,
+    ) -> None:
+        self._registry = registry
+        self._launch = launch
+        self._batch_limits = batch_limits
+        self._settle = settle
+        self._metrics = metrics
+        self._memory_budget = memory_budget
+        self._lock = threading.RLock()
+        self._routes: dict[Target, Deployment] = {}
+        self._deployments: dict[tuple[str, int], Deployment] = {}
+        self._failed: dict[tuple[str, int], Failure] = {}
+        self._stopped = False
+
+    # ── requests ──
+
+    def route(self, works: list[Work]) -> None:
+        """Queue each with the release it asks for, or answer why that cannot be."""
+        by_target: dict[Target, list[Work]] = {}
+        for work in works:
+            request = work.delivery.request
+            by_target.setdefault(Target(request.model, request.ref), []).append(work)
+        for target, group in by_target.items():
+            self._route(target, group)
+
+    def _route(self, target: Target, works: list[Work]) -> None:
+        deployment = self._routes.get(target)
+        if deployment is not None and deployment.put(works):
+            return
+        try:
+            with self._lock:
+                queued = self._deployment_for(target).put(works)
+        except (UnknownModel, UnknownRef) as error:
+            self._refuse(works, Code.UNKNOWN_MODEL, str(error))
+        except (RegistryError, OSError, ReleaseRefused) as error:
+            self._refuse(works, Code.MODEL_UNAVAILABLE, f"{target.model}@{target.ref} cannot be served: {error}")
+        else:
+            if not queued:
+                self._refuse(works, Code.MODEL_UNAVAILABLE, "the release was just unloaded; ask again")
+
+    def _refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
+        self._settle([failure(work.delivery, code, message) for work in works])
+
+    def _deployment_for(self, target: Target) -> Deployment:
+        """The deployment of a ref that has no route yet, or whose route is closed."""
+        deployment = self._deploy(target.model, self._registry.resolve(*target))
+        self._routes[target] = deployment
+        return deployment
+
+    def _deploy(self, model: str, version: int) -> Deployment:
+        deployment = self._deployments.get((model, version))
+        if deployment is not None and deployment.state in (State.LOADING, State.SERVING):
+            return deployment
+        failed = self._failed.get((model, version))
+        if failed is not None and time.monotonic() < failed.again:
+            raise ReleaseRefused(failed.reason)
+        deployment = Deployment(model, version, Batcher(self._batch_limits))
+        self._deployments[deployment.key] = deployment
+        threading.Thread(target=self._load, args=(deployment,), name=f"load-{model}-{version}", daemon=True).start()
+        return deployment
+
+    # ── releases ──
+
+    def _load(self, deployment: Deployment) -> None:
+        try:
+            self._launch(deployment)
+        except (ReleaseRefused, RunnerDied, RegistryError, OSError) as error:
+            self._failed_to_load(deployment, str(error))
+            return
+        self._metrics.loaded(deployment.model, "ok")
+        with self._lock:
+            self._failed.pop(deployment.key, None)
+            stopped = self._stopped
+        if stopped:
+            deployment.drain()
+        self._evict(keep=deployment)
+
+    def _failed_to_load(self, deployment: Deployment, reason: str) -> None:
+        with self._lock:
+            tries = self._failed[deployment.key].tries + 1 if deployment.key in self._failed else 1
+            pause = min(_RETRY * 2 ** (tries - 1), _RETRY_MOST)
+            self._failed[deployment.key] = Failure(reason, time.monotonic() + pause, tries)
+            self._forget(deployment)
+            waiting = deployment.fail(reason)
+        self._metrics.loaded(deployment.model, "failed")
+        about = {"model": deployment.model, "version": deployment.version, "why": reason}
+        _logger.error("release does not serve; what served before goes on", extra=about)
+        self._refuse(waiting, Code.MODEL_UNAVAILABLE, f"version {deployment.version} does not serve: {reason}")
+
+    def _forget(self, deployment: Deployment) -> None:
+        if self._deployments.get(deployment.key) is deployment:
+            del self._deployments[deployment.key]
+        for target in [target for target, route in self._routes.items() if route is deployment]:
+            del self._routes[target]
+
+    def preload(self, models: Iterable[str], ref: str = "production") -> None:
+        """Load what `ref` means for each of `models` before anybody asks."""
+        for model in models:
+            try:
+                with self._lock:
+                    self._deployment_for(Target(model, ref))
+            except (RegistryError, OSError, ReleaseRefused) as error:
+                _logger.warning("nothing to preload yet", extra={"model": model, "ref": ref, "why": str(error)})
+
+    def follow(self) -> None:
+        """Look where each ref points now, and begin to move the routes that point elsewhere."""
+        for target, current in list(self._routes.items()):
+            try:
+                version = self._registry.resolve(*target)
+            except (RegistryError, OSError):
+                continue  # a registry that is away, or an alias that was removed, stops nothing that serves
+            if version != current.version and current.state is not State.LOADING:
+                self._move(target, current, version)
+        self._retire_unused()
+
+    def _move(self, target: Target, current: Deployment, version: int) -> None:
+        with self._lock:
+            try:
+                successor = self._deploy(target.model, version)
+            except ReleaseRefused:
+                return  # it was tried, and said why; what serves goes on
+            if successor.state is not State.SERVING:
+                return  # the next look finds it loaded, or not
+            self._routes[target] = successor
+        self._metrics.swapped(target.model)
+        about = {"model": target.model, "ref": target.ref, "old": current.version, "version": version}
+        _logger.info("swapped", extra=about)
+
+    def _retire_unused(self) -> None:
+        """Let what no ref leads to answer what it has, then give its memory back."""
+        with self._lock:
+            used = set(self._routes.values())
+            unused = [d for d in self._deployments.values() if d.state is State.SERVING and d not in used]
+            for deployment in unused:
+                self._forget(deployment)
+        for deployment in unused:
+            deployment.drain()
+
+    def _evict(self, keep: Deployment) -> None:
+        """Unload what was used least recently until the rest fits the budget."""
+        while self._memory_budget and sum(self.resident().values()) > self._memory_budget:
+            with self._lock:
+                idle = [d for d in self._deployments.values() if d is not keep and d.state is State.SERVING]
+                if not idle:
+                    return
+                victim = min(idle, key=lambda deployment: deployment.last_used)
+                self._forget(victim)
+            victim.drain()
+            victim.join(timeout=60.0)
+            self._metrics.evicted(victim.model)
+            _logger.info("evicted", extra={"model": victim.model, "version": victim.version})
+
+    # ── the whole ──
+
+    def resident(self) -> dict[str, int]:
+        """The models in memory, with the bytes their runners hold."""
+        memory: dict[str, int] = {}
+        for deployment in list(self._deployments.values()):
+            if deployment.state is State.SERVING:
+                memory[deployment.model] = memory.get(deployment.model, 0) + deployment.memory()
+        return memory
+
+    def ailing(self, models: Iterable[str], ref: str = "production") -> list[str]:
+        """Why the worker cannot answer for `models`, if it cannot; one sentence for each reason."""
+        sentences: list[str] = []
+        for model in models:
+            deployment = self._routes.get(Target(model, ref))
+            if deployment is None:
+                failed = [failure.reason for (name, _), failure in list(self._failed.items()) if name == model]
+                sentences.append(f"{model}@{ref} is not loaded{': ' + failed[-1] if failed else ''}")
+            elif deployment.state is not State.SERVING:
+                sentences.append(f"{model}@{ref} is {deployment.state.value}")
+            elif not deployment.alive:
+                sentences.append(f"{model}@{ref} has no living runner")
+        return sentences
+
+    def stop(self) -> list[Work]:
+        """Take no more work; returns what was queued and has not begun."""
+        with self._lock:
+            self._stopped = True
+            deployments = list(self._deployments.values())
+        return [work for deployment in deployments for work in deployment.batcher.clear()]
+
+    def join(self, timeout: float) -> None:
+        """Wait for the batches that run, at most `timeout` seconds; then end their runners."""
+        deadline = time.monotonic() + timeout
+        for deployment in list(self._deployments.values()):
+            deployment.join(max(deadline - time.monotonic(), 0.0))
+            deployment.kill()

@@ -1,0 +1,93 @@
+"""One release in memory: its batcher, its replicas, and its way from loading to serving to gone."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from predictq_registry import Manifest, Package
+from predictq_worker.batcher import Batcher
+from predictq_worker.replica import Replica
+from predictq_worker.work import Work
+
+__all__ = ["Deployment", "State"]
+
+
+class State(Enum):
+    """Where a deployment stands."""
+
+    LOADING = "loading"
+    SERVING = "serving"
+    FAILED = "failed"
+    DRAINING = "draining"
+
+
+class Deployment:
+    """A release that this worker loads or has loaded. Requests may be queued from the first moment."""
+
+    def __init__(self, model: str, version: int, batcher: Batcher) -> None:
+        self.model = model
+        self.version = version
+        self.batcher = batcher
+        self.state = State.LOADING
+        self.reason = ""
+        self.manifest: Manifest | None = None
+        self.last_used = time.monotonic()
+        self._replicas: Sequence[Replica] = ()
+        self._settled = threading.Event()
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Model and version."""
+        return self.model, self.version
+
+    def put(self, works: list[Work]) -> bool:
+        """Queue work for it; False if it takes none any more."""
+        self.last_used = time.monotonic()
+        return self.batcher.put(works)
+
+    def serve(self, package: Package, start: Callable[[], list[Replica]]) -> None:
+        """Start the replicas; from now on batches run."""
+        replicas = start()
+        self.manifest = package.manifest
+        self._replicas = replicas
+        for replica in replicas:
+            replica.start()
+        self.state = State.SERVING
+        self._settled.set()
+
+    def fail(self, reason: str) -> list[Work]:
+        """It did not load; returns the work that waited for it."""
+        self.state, self.reason = State.FAILED, reason
+        self._settled.set()
+        return self.batcher.clear()
+
+    def drain(self) -> None:
+        """Take no more; what is queued is still answered, then the memory goes back."""
+        self.state = State.DRAINING
+        self.batcher.close()
+
+    def wait_loaded(self, timeout: float | None = None) -> bool:
+        """Wait until it serves or failed; True if it serves."""
+        self._settled.wait(timeout)
+        return self.state is State.SERVING
+
+    def join(self, timeout: float) -> None:
+        """Wait for the last batch, at most so long."""
+        deadline = time.monotonic() + timeout
+        for replica in self._replicas:
+            replica.join(max(deadline - time.monotonic(), 0.0))
+
+    def kill(self) -> None:
+        """End its runners now."""
+        for replica in self._replicas:
+            replica.kill()
+
+    @property
+    def alive(self) -> bool:
+        """Whether any replica can answer."""
+        return any(replica.alive for replica in self._replicas)
+
+    def memory(self) -> int:
+        """Bytes its runners hold."""
+        return sum(replica.memory() for replica in self._replicas)

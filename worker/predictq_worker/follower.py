@@ -1,0 +1,71 @@
+"""Follows the registry: which models there are, and where their aliases point."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from predictq_broker import Broker, BrokerError
+from predictq_registry import Registry, RegistryError
+from predictq_worker.catalog import Catalog
+
+__all__ = ["Follower"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Follower:
+    """A thread that looks at the registry every `interval` seconds, and keeps the list of queues to read."""
+
+    def __init__(
+        self, registry: Registry, broker: Broker, catalog: Catalog, models: Sequence[str], interval: float
+    ) -> None:
+        self._registry = registry
+        self._broker = broker
+        self._catalog = catalog
+        self._fixed = tuple(models)
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._models: Sequence[str] = self._fixed
+
+    def start(self) -> None:
+        """Look once, preload what was named, and begin to follow."""
+        self._models = self._look()
+        self._catalog.preload(self._fixed)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still follows."""
+        return self._thread.is_alive()
+
+    def models(self) -> Sequence[str]:
+        """The models whose queues are to be read: those named, or else all there are."""
+        return self._models
+
+    def stop(self) -> None:
+        """Follow no more."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self._models = self._look()
+                self._catalog.preload(model for model in self._fixed if self._catalog.ailing([model]))
+                self._catalog.follow()
+            except Exception:  # whatever a store throws must not end the following
+                _logger.exception("cannot follow the registry; what serves goes on")
+
+    def _look(self) -> Sequence[str]:
+        """Models of the registry, and queues where requests wait for a model that may not exist."""
+        if self._fixed:
+            return self._fixed
+        found: set[str] = set()
+        for source in (self._registry.models, self._broker.models):
+            try:
+                found.update(source())
+            except (RegistryError, BrokerError, OSError) as error:
+                _logger.warning("cannot list the models", extra={"why": str(error)})
+                found.update(self._models)
+        return sorted(found)

@@ -1,0 +1,123 @@
+"""Reads from the broker what the worker has room for, and sends each delivery on its way."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from predictq_broker import BrokerError, Capacity, Code, Consumer, Delivery, Outcome
+from predictq_worker.ledger import Ledger
+from predictq_worker.patience import Patience
+from predictq_worker.work import Work, failure
+
+__all__ = ["Intake"]
+
+_logger = logging.getLogger(__name__)
+_PATIENT = 1.0
+_IMPATIENT = 0.01
+
+
+class Intake:
+    """A thread that blocks in `receive`. Faulty, hopeless and late requests are answered here, at the door."""
+
+    def __init__(  # noqa: PLR0913  everything it is connected to, in one visible place
+        self,
+        consumer: Consumer,
+        ledger: Ledger,
+        *,
+        models: Callable[[], Iterable[str]],
+        route: Callable[[list[Work]], None],
+        settle: Callable[[Sequence[Outcome]], None],
+        max_losses: int,
+        max_body_bytes: int,
+    ) -> None:
+        self._consumer = consumer
+        self._ledger = ledger
+        self._models = models
+        self._route = route
+        self._settle = settle
+        self._max_losses = max_losses
+        self._max_body_bytes = max_body_bytes
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
+        self.broker_answers = False
+        """Whether the broker answered the last time it was asked."""
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still reads."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Read nothing more; returns when the last read is over."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        patience = Patience(self._stop)
+        while not self._stop.is_set():
+            try:
+                deliveries = self._receive()
+            except BrokerError as error:
+                self.broker_answers = False
+                _logger.warning("cannot receive", extra={"why": str(error)})
+                patience.wait()
+                continue
+            self.broker_answers = True
+            patience.reset()
+            if deliveries:
+                self._take_in(deliveries)
+
+    def _receive(self) -> Sequence[Delivery]:
+        models = list(self._models())
+        wants: dict[str, Capacity] = self._ledger.room(models)
+        if not wants:
+            self._ledger.wait_for_change(_IMPATIENT if models else _PATIENT / 10)
+            return []
+        # while a model is left out for want of room, look again soon
+        return self._consumer.receive(wants, _PATIENT if len(wants) == len(models) else _IMPATIENT)
+
+    def _take_in(self, deliveries: Sequence[Delivery]) -> None:
+        self._ledger.enter(deliveries)
+        now = time.monotonic()
+        welcome: list[Work] = []
+        turned_away: list[Outcome] = []
+        for delivery in deliveries:
+            refusal = self._refusal(delivery, now)
+            if refusal is None:
+                welcome.append(Work(delivery))
+            else:
+                turned_away.append(refusal)
+        if turned_away:
+            self._settle(turned_away)
+        if welcome:
+            self._route(welcome)
+
+    def _refusal(self, delivery: Delivery, now: float) -> Outcome | None:
+        if delivery.fault is not None:
+            return _faulty(delivery)
+        if delivery.expires <= now:
+            sentence = f"its deadline passed after {delivery.queued:.3f} s in the queue; allow more time or add workers"
+            return failure(delivery, Code.DEADLINE_EXCEEDED, sentence)
+        if delivery.attempt > self._max_losses:
+            lost = delivery.attempt - 1
+            return failure(delivery, Code.DEAD_LETTERED, f"set aside after {lost} workers died or vanished holding it")
+        if len(delivery.request.body) > self._max_body_bytes:
+            size = len(delivery.request.body)
+            sentence = f"the body has {size} bytes, more than the {self._max_body_bytes} allowed: send it in parts"
+            return failure(delivery, Code.TOO_LARGE, sentence)
+        return None
+
+
+def _faulty(delivery: Delivery) -> Outcome:
+    """Answered if we can tell whom; set aside for an operator if not."""
+    request, fault = delivery.request, delivery.fault
+    if fault is not None and request.id and request.reply_to:
+        return failure(delivery, fault.code, fault.message)
+    message = fault.message if fault is not None else "not a request"
+    return failure(delivery, Code.DEAD_LETTERED, f"nobody to answer: {message}")

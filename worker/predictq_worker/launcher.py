@@ -1,0 +1,75 @@
+"""From a release in the registry to replicas that serve it: fetch, verify, load, check, warm."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from predictq_registry import Package, Registry
+from predictq_worker.deployment import Deployment
+from predictq_worker.inference import Limits
+from predictq_worker.metrics import Metrics
+from predictq_worker.replica import Replica, Settle
+from predictq_worker.runner import Nursery, Runner
+from predictq_worker.settings import WorkerSettings
+
+__all__ = ["Launcher"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Launcher:
+    """Starts runners. Everything it needs to know is fixed when the worker starts."""
+
+    def __init__(
+        self, settings: WorkerSettings, registry: Registry, nursery: Nursery, settle: Settle, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._nursery = nursery
+        self._settle = settle
+        self._metrics = metrics
+        self._limits = Limits(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows)
+
+    def launch(self, deployment: Deployment) -> None:
+        """Bring `deployment` to serving.
+
+        Raises:
+            ReleaseRefused, RunnerDied, RegistryError, OSError: it cannot serve, and why.
+        """
+        package = self._registry.fetch(deployment.model, deployment.version)
+        start_runner = partial(Runner.start, self._nursery, package, self._limits, self._settings.load_timeout)
+        deployment.serve(package, partial(self._replicas, deployment, package, start_runner))
+
+    def _replicas(self, deployment: Deployment, package: Package, start_runner: Callable[[], Runner]) -> list[Replica]:
+        runners: list[Runner] = []
+        try:
+            while len(runners) < self._settings.runners:
+                runners.append(start_runner())
+        except BaseException:
+            for runner in runners:
+                runner.close(grace=0.0)
+            raise
+        self._report(package, runners[0])
+        return [self._replica(deployment, package, runner, start_runner) for runner in runners]
+
+    def _report(self, package: Package, runner: Runner) -> None:
+        report, manifest = runner.loaded, package.manifest
+        about = {"model": manifest.model, "version": manifest.version}
+        for remark in (*report.differences, *report.warnings):
+            _logger.warning("loaded all the same, the golden rows agree", extra={**about, "remark": remark})
+        _logger.info("release loaded", extra={**about, "seconds": round(report.seconds, 3), "memory": report.rss})
+
+    def _replica(
+        self, deployment: Deployment, package: Package, runner: Runner, start_runner: Callable[[], Runner]
+    ) -> Replica:
+        return Replica(
+            package.manifest,
+            runner,
+            start_runner=start_runner,
+            batcher=deployment.batcher,
+            settle=self._settle,
+            observe=self._metrics.predicted,
+            restarted=self._metrics.restarted,
+            max_losses=self._settings.max_deliveries,
+            predict_timeout=self._settings.predict_timeout,
+        )

@@ -1,0 +1,158 @@
+"""One runner of a release and the thread that feeds it: takes a batch, has it predicted, hands on outcomes."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import assert_never
+
+from predictq_broker import Code, Delivery, Outcome, Result, Timings
+from predictq_registry import Manifest
+from predictq_worker.batcher import Batch, Batcher
+from predictq_worker.inference import Failed, Ok, response_content_type
+from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied
+from predictq_worker.work import Work, failure
+
+__all__ = ["Replica"]
+
+_logger = logging.getLogger(__name__)
+
+StartRunner = Callable[[], Runner]
+Settle = Callable[[list[Outcome]], None]
+Observe = Callable[[Manifest, int, float], None]
+
+
+class Replica:
+    """Runs batches of one release until its batcher is closed and empty. A runner that dies is replaced."""
+
+    def __init__(  # noqa: PLR0913  everything a replica needs is told here, in one visible place
+        self,
+        manifest: Manifest,
+        runner: Runner,
+        *,
+        start_runner: StartRunner,
+        batcher: Batcher,
+        settle: Settle,
+        observe: Observe,
+        restarted: Callable[[str], None],
+        max_losses: int,
+        predict_timeout: float,
+    ) -> None:
+        self._manifest = manifest
+        self._runner: Runner | None = runner
+        self._start_runner = start_runner
+        self._batcher = batcher
+        self._settle = settle
+        self._observe = observe
+        self._restarted = restarted
+        self._max_losses = max_losses
+        self._timeout = predict_timeout
+        self._thread = threading.Thread(
+            target=self._run, name=f"replica-{manifest.model}-{manifest.version}", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin to take batches."""
+        self._thread.start()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the last batch is done and the runner is gone."""
+        self._thread.join(timeout)
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a runner that can answer."""
+        return self._thread.is_alive() and self._runner is not None and self._runner.alive
+
+    def memory(self) -> int:
+        """Bytes the runner holds."""
+        runner = self._runner
+        return runner.rss() if runner is not None and runner.alive else 0
+
+    def kill(self) -> None:
+        """End the runner now; whoever it was working for is not answered by it."""
+        if self._runner is not None:
+            self._runner.close(grace=0.0)
+
+    def _run(self) -> None:
+        try:
+            while (batch := self._batcher.take()) is not None:
+                outcomes = [self._too_late(work.delivery) for work in batch.expired]
+                if batch.works:
+                    outcomes += self._predict(batch)
+                if outcomes:
+                    self._settle(outcomes)
+        finally:
+            if self._runner is not None:
+                self._runner.close(grace=1.0)
+
+    def _too_late(self, delivery: Delivery) -> Outcome:
+        late = time.monotonic() - delivery.expires
+        sentence = f"its deadline passed {late:.3f} s before it could run; allow more time or add workers"
+        return self._failure(delivery, Code.DEADLINE_EXCEEDED, sentence)
+
+    def _failure(self, delivery: Delivery, code: Code, message: str) -> Outcome:
+        return failure(delivery, code, message, version=self._manifest.version, digest=self._manifest.digest)
+
+    def _predict(self, batch: Batch) -> list[Outcome]:
+        started = time.monotonic()
+        bodies = [work.delivery.request.body for work in batch.works]
+        try:
+            runner = self._living_runner()
+        except (RunnerDied, ReleaseRefused) as trouble:
+            sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
+            return [self._failure(work.delivery, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
+        try:
+            predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
+        except RunnerDied as death:
+            return self._after_death(batch.works, str(death))
+        self._observe(self._manifest, sum(work.delivery.request.rows for work in batch.works), predicted.seconds)
+        return self._outcomes(batch, predicted, started)
+
+    def _living_runner(self) -> Runner:
+        if self._runner is None:
+            self._runner = self._start_runner()
+        return self._runner
+
+    def _after_death(self, works: list[Work], why: str) -> list[Outcome]:
+        """Try those it held again, each alone; set aside who has cost too many runners."""
+        _logger.warning(
+            "a runner died",
+            extra={"model": self._manifest.model, "version": self._manifest.version, "why": why, "held": len(works)},
+        )
+        self._restarted(self._manifest.model)
+        if self._runner is not None:
+            self._runner.close(grace=0.0)
+            self._runner = None
+        suspects = [Work(work.delivery, work.deaths + 1) for work in works]
+        again = [work for work in suspects if work.losses < self._max_losses]
+        dead = [work.delivery for work in suspects if work.losses >= self._max_losses]
+        if not self._batcher.put(again):
+            return [outcome for work in again for outcome in self._predict(_single(work))] + self._buried(dead, why)
+        return self._buried(dead, why)
+
+    def _buried(self, deliveries: list[Delivery], why: str) -> list[Outcome]:
+        sentence = f"set aside after it lost its runner or worker {self._max_losses} times, the last time: {why}"
+        return [self._failure(delivery, Code.DEAD_LETTERED, sentence) for delivery in deliveries]
+
+    def _outcomes(self, batch: Batch, predicted: Predicted, started: float) -> list[Outcome]:
+        manifest, content_type = self._manifest, response_content_type(batch.content_type)
+        model, version, digest, seconds = manifest.model, manifest.version, manifest.digest, predicted.seconds
+        outcomes: list[Outcome] = []
+        for (delivery, _), answer in zip(batch.works, predicted.answers, strict=True):
+            match answer:
+                case Ok(body):
+                    timings = Timings(delivery.queued, started - delivery.received, seconds)
+                    request_id = delivery.request.id
+                    result = Result(request_id, Code.OK, body, model, version, digest, "", content_type, timings)
+                    outcomes.append(Outcome(delivery, result))
+                case Failed(code, message):
+                    outcomes.append(self._failure(delivery, code, message))
+                case _:
+                    assert_never(answer)
+        return outcomes
+
+
+def _single(work: Work) -> Batch:
+    request = work.delivery.request
+    return Batch(request.method, request.content_type, [work], [])

@@ -1,0 +1,85 @@
+"""How a worker is configured: one frozen object, made from the environment in one place."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from predictq_broker import DEFAULT_URL, Survives
+
+__all__ = ["ENV_PREFIX", "WorkerSettings"]
+
+ENV_PREFIX = "PREDICTQ_"
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class WorkerSettings(BaseModel):
+    """Everything a worker can be told. Each field is also an environment variable: `PREDICTQ_` and its name.
+
+    Attributes:
+        broker_url: Where requests come from.
+        registry_url: Where releases come from: a folder or any fsspec URL.
+        models: The models to serve, separated by commas in the environment; empty: whichever is asked for.
+        name: What this worker is called in the broker and in logs.
+        runners: Processes for each release; each answers one batch at a time.
+        threads: BLAS and OpenMP threads of each runner.
+        max_batch_rows: A batch is closed when it holds so many rows.
+        max_batch_bytes: … or so many bytes of bodies.
+        max_wait: Seconds an idle runner waits for a batch to fill, from its first request; 0 takes what is there.
+        max_body_bytes: A longer body is refused as `too_large`.
+        max_rows: A request of more rows is refused as `too_large`.
+        max_deliveries: How often a request may lose its worker or runner before it is dead-lettered.
+        lease: Seconds after which a silent worker is given up for dead.
+        predict_timeout: Seconds one batch may run before its runner is killed.
+        load_timeout: Seconds a release may take to load, check and warm up.
+        follow_interval: Seconds between two looks at the registry's aliases.
+        grace: Seconds that running batches get after SIGTERM.
+        memory_budget: Bytes of memory that releases may hold together; 0: half of what the machine has.
+        http: Address of /metrics, /livez and /readyz; empty: none.
+        log_format: `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
+        require_durability: Refuse to start on a broker that survives less.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    broker_url: str = DEFAULT_URL
+    registry_url: str = "predictq-models"
+    models: tuple[str, ...] = ()
+    name: str = Field(default_factory=lambda: f"worker-{os.getpid()}")
+    runners: Positive = 1
+    threads: Positive = 1
+    max_batch_rows: Positive = 512
+    max_batch_bytes: Positive = 16 << 20
+    max_wait: Seconds = 0.0
+    max_body_bytes: Positive = 16 << 20
+    max_rows: Positive = 100_000
+    max_deliveries: Positive = 3
+    lease: Annotated[float, Field(gt=0.1)] = 10.0
+    predict_timeout: Annotated[float, Field(gt=0)] = 60.0
+    load_timeout: Annotated[float, Field(gt=0)] = 120.0
+    follow_interval: Annotated[float, Field(gt=0)] = 0.5
+    grace: Seconds = 25.0
+    memory_budget: Annotated[int, Field(ge=0)] = 0
+    http: str = "127.0.0.1:9400"
+    log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
+    require_durability: Survives = Survives.NOTHING
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], **overrides: object) -> Self:
+        """The settings in `environ`; what `overrides` names (and is not None) wins.
+
+        Raises:
+            pydantic.ValidationError: naming each field that is not what it should be.
+        """
+        found: dict[str, object] = {
+            name: environ[ENV_PREFIX + name.upper()]
+            for name in cls.model_fields
+            if ENV_PREFIX + name.upper() in environ
+        }
+        if isinstance(models := found.get("models"), str):
+            found["models"] = tuple(model for model in models.replace(",", " ").split() if model != "*")
+        found |= {name: value for name, value in overrides.items() if value is not None}
+        return cls.model_validate(found)

@@ -1,0 +1,183 @@
+"""The event processor: all its parts, how they are wired, and how it starts and stops.
+
+broker ──receive──▶ Intake ──▶ Catalog ──▶ Batcher ──▶ Replica ⇄ runner (child) ──▶ Settler ──settle──▶ broker
+│                                                               │
+└────────────── Ledger: what is held, and the room left ◀───────┘
+Keeper: the lease.   Follower: the registry's aliases.   HttpServer: probes and metrics.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from predictq_broker import Broker, Survives, connect, masked
+from predictq_registry import Registry
+from predictq_worker.batcher import BatchLimits
+from predictq_worker.catalog import Catalog
+from predictq_worker.follower import Follower
+from predictq_worker.http import HttpServer, Page
+from predictq_worker.intake import Intake
+from predictq_worker.keeper import Keeper
+from predictq_worker.launcher import Launcher
+from predictq_worker.ledger import Ledger
+from predictq_worker.memory import default_budget
+from predictq_worker.metrics import Gauges, Metrics
+from predictq_worker.runner import Nursery
+from predictq_worker.settings import WorkerSettings
+from predictq_worker.settler import Settler
+
+__all__ = ["NotDurable", "Worker"]
+
+_logger = logging.getLogger(__name__)
+
+
+class NotDurable(Exception):
+    """The broker survives less than `require_durability` demands."""
+
+
+class Worker:
+    """Reads requests in batches, has them predicted, and publishes one result for each."""
+
+    def __init__(self, settings: WorkerSettings, broker: Broker | None = None) -> None:
+        """Wire everything; nothing runs yet. `broker`: one that is shared with the caller, as in a notebook."""
+        self._settings = settings
+        self._own_broker = broker is None
+        self._broker = broker or connect(settings.broker_url)
+        registry = Registry(settings.registry_url)
+        self.metrics = Metrics()
+        # two batches a runner: one that runs, one that gathers; twice that, so that reading never waits for settling
+        rows = 4 * settings.max_batch_rows * settings.runners
+        self._ledger = Ledger(requests=rows, rows=max(rows, settings.max_rows), size=8 * settings.max_batch_bytes)
+        self._consumer = self._broker.consumer(settings.name, settings.lease)
+        self._settler = Settler(self._consumer, self._ledger, self.metrics)
+        self._keeper = Keeper(self._consumer, settings.lease, self.metrics)
+        self._nursery = Nursery(threads_per_runner=settings.threads)
+        launcher = Launcher(settings, registry, self._nursery, self._settler.put, self.metrics)
+        self._catalog = Catalog(
+            registry,
+            launcher.launch,
+            batch_limits=BatchLimits(settings.max_batch_rows, settings.max_batch_bytes, settings.max_wait),
+            settle=self._settler.put,
+            metrics=self.metrics,
+            memory_budget=settings.memory_budget or default_budget(),
+        )
+        self._follower = Follower(registry, self._broker, self._catalog, settings.models, settings.follow_interval)
+        self._intake = Intake(
+            self._consumer,
+            self._ledger,
+            models=self._follower.models,
+            route=self._catalog.route,
+            settle=self._settler.put,
+            max_losses=settings.max_deliveries,
+            max_body_bytes=settings.max_body_bytes,
+        )
+        self.metrics.registry.register(Gauges(self._catalog.resident, self._broker.stats))
+        self._http: HttpServer | None = None
+        self._stopping = threading.Event()
+        self._hurry = threading.Event()
+
+    # ── life ──
+
+    def run(self) -> None:
+        """Start, serve until SIGTERM or SIGINT, stop without harm to any request; a second signal hurries."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+        self.start()
+        self._stopping.wait()
+        self.stop()
+
+    def _signalled(self, _number: int, _frame: FrameType | None) -> None:
+        if self._stopping.is_set():
+            self._hurry.set()
+        self._stopping.set()
+
+    def start(self) -> None:
+        """Begin to serve; returns at once, `complaints` tells when it is ready.
+
+        Raises:
+            NotDurable: if the broker survives less than it must.
+            BrokerError: if durability is required and the broker cannot be asked.
+        """
+        self._check_durability()
+        self._nursery.start()
+        self._settler.start()
+        self._follower.start()
+        self._keeper.start()
+        self._intake.start()
+        if self._settings.http:
+            self._http = HttpServer(self._settings.http, self._pages())
+        about = {"worker": self._settings.name, "broker": masked(self._settings.broker_url)}
+        _logger.info(
+            "worker started", extra={**about, "registry": masked(self._settings.registry_url), "http": self.url}
+        )
+
+    def _check_durability(self) -> None:
+        required = self._settings.require_durability
+        if required is Survives.NOTHING:
+            return
+        survives, because = self._broker.durability()
+        if survives < required:
+            raise NotDurable(f"{required.name.lower()} must be survived, but {because}")
+
+    def stop(self) -> None:
+        """Stop reading, finish what runs, give the rest back, settle, leave."""
+        _logger.info("worker stops", extra={"held": len(self._ledger)})
+        self._stopping.set()
+        self._intake.stop()
+        waiting = self._catalog.stop()
+        self._consumer.release([work.delivery for work in waiting])
+        self._ledger.leave(work.delivery for work in waiting)
+        self._finish_running()
+        self._settler.close(timeout=1.0 if self._hurry.is_set() else 10.0)
+        self._leave()
+        _logger.info("worker stopped", extra={"given_back": len(waiting)})
+
+    def _finish_running(self) -> None:
+        """Wait for batches that run, for as long as the grace lasts and nobody hurries us."""
+        end = time.monotonic() + self._settings.grace
+        while len(self._ledger) and time.monotonic() < end and not self._hurry.is_set():
+            self._ledger.wait_for_change(0.1)
+        self._catalog.join(timeout=0.0 if len(self._ledger) else 2.0)
+
+    def _leave(self) -> None:
+        self._keeper.stop()
+        self._follower.stop()
+        if rest := self._ledger.held():
+            self._consumer.release(rest)
+        self._consumer.close()
+        self._nursery.close()
+        if self._http is not None:
+            self._http.close()
+        if self._own_broker:
+            self._broker.close()
+
+    # ── what it tells ──
+
+    @property
+    def url(self) -> str:
+        """Where probes and metrics are served; empty if nowhere."""
+        return self._http.url if self._http is not None else ""
+
+    def complaints(self) -> list[str]:
+        """Why it is not ready to answer; empty if it is."""
+        reasons = self.dead_parts() + self._catalog.ailing(self._settings.models)
+        if self._stopping.is_set():
+            reasons.append("the worker is stopping")
+        if not self._intake.broker_answers:
+            reasons.append("the broker does not answer")
+        return reasons
+
+    def dead_parts(self) -> list[str]:
+        """The threads that should run and do not; such a worker must be replaced."""
+        parts = {"intake": self._intake, "settler": self._settler, "keeper": self._keeper, "follower": self._follower}
+        return [f"the {name} has died" for name, part in parts.items() if not part.alive]
+
+    def _pages(self) -> dict[str, Callable[[], Page]]:
+        return {
+            "/metrics": lambda: Page.text(self.metrics.page()),
+            "/livez": lambda: Page.verdict([] if self._stopping.is_set() else self.dead_parts()),
+            "/readyz": lambda: Page.verdict(self.complaints()),
+        }
