@@ -158,17 +158,17 @@ def _milliseconds(text: str | None) -> float | None:
 
 
 def result_fields(result: Result) -> list[Field]:
-    """The result as alternating names and values."""
+    """The result as alternating names and values; `model` is told by where it is found."""
     fields: list[Field] = ["id", result.id, "status", result.status]
-    if result.model:
-        fields += ["model", result.model]
+    if result.content_type != _BLANK.content_type:
+        fields += ["content_type", result.content_type]
     if result.version:
         fields += ["version", result.version, "digest", result.digest]
     if result.route:
         fields += ["route", result.route]
     if result.retry_after:
         fields += ["retry_after", f"{result.retry_after:.3f}"]
-    fields += ["content_type", result.content_type, "timings", format_timings(result.timings), "body", result.body]
+    fields += ["timings", format_timings(result.timings), "body", result.body]
     return fields
 
 
@@ -190,14 +190,14 @@ def parse_timings(text: str) -> Timings:
     return Timings(float(queued) / 1e3, float(batched) / 1e3, float(predicted) / 1e3)
 
 
-def read_result(fields: Mapping[bytes, bytes]) -> Result:
-    """The result in `fields`; workers wrote it, so it is trusted to be sound. Unknown fields are ignored."""
+def read_result(model: str, fields: Mapping[bytes, bytes]) -> Result:
+    """The result in `fields`, found where those of `model` are; workers wrote it, so it is trusted to be sound. Unknown fields are ignored."""
     get = fields.get
     return Result(
         get(b"id", b"").decode(),
         _CODES.get(get(b"status", b""), Code.INTERNAL),
         get(b"body", b""),
-        get(b"model", b"").decode(),
+        model,
         int(get(b"version", b"0")),
         get(b"digest", b"").decode(),
         get(b"route", b"").decode(),

@@ -20,6 +20,7 @@ from predictq_worker.catalog import Catalog
 from predictq_worker.follower import Follower
 from predictq_worker.http import HttpServer, Page
 from predictq_worker.intake import Intake
+from predictq_worker.interpreter import tune
 from predictq_worker.keeper import Keeper
 from predictq_worker.launcher import Launcher
 from predictq_worker.ledger import Ledger
@@ -85,6 +86,7 @@ class Worker:
         """Start, serve until SIGTERM or SIGINT, stop without harm to any request; a second signal hurries."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._signalled)
+        tune()
         self.start()
         self._stopping.wait()
         self.stop()
@@ -172,8 +174,13 @@ class Worker:
 
     def dead_parts(self) -> list[str]:
         """The threads that should run and do not; such a worker must be replaced."""
-        parts = {"intake": self._intake, "settler": self._settler, "keeper": self._keeper, "follower": self._follower}
-        return [f"the {name} has died" for name, part in parts.items() if not part.alive]
+        parts = {
+            "intake": self._intake.alive,
+            "settler": self._settler.alive,
+            "keeper": self._keeper.alive,
+            "follower": self._follower.alive,
+        }
+        return [f"the {name} has died" for name, alive in parts.items() if not alive]
 
     def _pages(self) -> dict[str, Callable[[], Page]]:
         return {

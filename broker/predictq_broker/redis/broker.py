@@ -83,7 +83,7 @@ class RedisBroker:
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
         """As `Broker.cancel`."""
         keys = Keys.of(check_name("model", model))
-        args = [WORKERS, keys.prefix, round(self.limits.inbox_ttl * 1000), model, *ids]
+        args = [WORKERS, keys.prefix, round(self.limits.inbox_ttl * 1000), *ids]
         with translated("cancel"):
             withdrawn = self._scripts.cancel(keys=[*keys.streams, keys.size], args=args)
         return [name.decode() for name in withdrawn]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from predictq_broker.messages import Delivery, Request, Result
+from predictq_broker.messages import JSON, Delivery, Request, Result
 from predictq_broker.redis.keys import PRIORITIES
 from predictq_broker.wire import read_request
 
@@ -67,10 +67,10 @@ def fingerprint(request: Request) -> str:
 
 
 def template(result: Result) -> tuple[str, ...]:
-    """The fields that many results of a batch have in common."""
-    fields = ["status", result.status.value, "content_type", result.content_type]
-    if result.model:
-        fields += ["model", result.model]
+    """The fields that many results of a batch have in common; the model is told by the stream."""
+    fields = ["status", result.status.value]
+    if result.content_type != JSON:
+        fields += ["content_type", result.content_type]
     if result.version:
         fields += ["version", str(result.version), "digest", result.digest]
     if result.route:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from redis import Redis
@@ -30,7 +30,7 @@ class RedisInbox:
         self._name = new_inbox_name()
         self._changed = threading.Condition()
         self._read: dict[str, bytes] = {}  # stream -> the last entry read, removed by the next read
-        self._streams: tuple[str, ...] = ()
+        self._streams: dict[str, str] = {}  # stream -> model
         self._signed = 0.0
         self._closed = False
 
@@ -45,10 +45,10 @@ class RedisInbox:
         with self._changed:
             if stream in self._streams:
                 return
-            before, self._streams = self._streams, (*self._streams, stream)
+            before, self._streams = self._streams, {**self._streams, stream: model}
             self._changed.notify_all()
         if before:
-            self._wake(before[0])
+            self._wake(next(iter(before)))
 
     def _wake(self, stream: str) -> None:
         """End a read that sleeps in the server on the streams it knew when it began."""
@@ -74,7 +74,7 @@ class RedisInbox:
             if results or time.monotonic() >= deadline:
                 return results
 
-    def _results(self, streams: Sequence[str], wait: float) -> list[Result]:
+    def _results(self, streams: Mapping[str, str], wait: float) -> list[Result]:
         block: list[str | int] = ["BLOCK", max(round(wait * 1000), 1)] if wait > 0 else []
         pipeline = self._redis.pipeline(transaction=False)
         before = self._tidy(pipeline, streams)
@@ -82,13 +82,13 @@ class RedisInbox:
         reply = pipeline.execute()[before] or []
         self._read = {stream.decode(): entries[-1][0] for stream, entries in reply if entries}
         return [
-            read_result(fields)
-            for _, entries in reply
+            read_result(streams[stream.decode()], fields)
+            for stream, entries in reply
             for fields in (as_map(flat) for _, flat in entries)
             if b"wake" not in fields
         ]
 
-    def _tidy(self, pipeline: Any, streams: Sequence[str]) -> int:
+    def _tidy(self, pipeline: Any, streams: Mapping[str, str]) -> int:
         """Remove what was read before and give a sign of life; returns how many commands that took."""
         commands = 0
         for stream, last in self._read.items():
@@ -109,6 +109,6 @@ class RedisInbox:
             streams = self._streams
             self._changed.notify_all()
         if streams:
-            self._wake(streams[0])
+            self._wake(next(iter(streams)))
             with translated("remove the inbox"):
                 self._redis.unlink(*streams)

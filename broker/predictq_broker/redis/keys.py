@@ -4,7 +4,7 @@ from typing import Any, Final, NamedTuple
 
 from predictq_broker.messages import Priority
 
-__all__ = ["MODELS", "PRIORITIES", "SUBSCRIBERS", "WORKERS", "Keys", "known_models"]
+__all__ = ["MODELS", "PRIORITIES", "SUBSCRIBERS", "WORKERS", "Keys", "known_models", "model_of"]
 
 MODELS: Final = "predictq:models"
 WORKERS: Final = "workers"
@@ -43,3 +43,8 @@ class Keys(NamedTuple):
 def known_models(redis: Any) -> list[str]:
     """The models whose queues the server has seen, sorted."""
     return sorted(model.decode() for model in redis.smembers(MODELS))
+
+
+def model_of(key: str) -> str:
+    """The model whose key this is: the hash tag."""
+    return key[key.index("{") + 1 : key.index("}")]

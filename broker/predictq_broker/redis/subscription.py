@@ -11,7 +11,7 @@ from redis import exceptions as server
 from predictq_broker.messages import ResultDelivery
 from predictq_broker.redis.connection import MAX_BLOCK, command, translated
 from predictq_broker.redis.entries import Entry, as_map
-from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models
+from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models, model_of
 from predictq_broker.redis.leases import Leased, Queue
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.wire import read_result
@@ -72,7 +72,8 @@ class RedisSubscription:
     def _delivery(self, queue: Queue, entry: Entry, consumer: str) -> ResultDelivery:
         tag = _Tag(queue, entry.name, entry.attempt, consumer)
         self._held.add(tag)
-        return ResultDelivery(read_result(as_map(entry.fields)), tag, entry.attempt)
+        result = read_result(model_of(queue.streams[0]), as_map(entry.fields))
+        return ResultDelivery(result, tag, entry.attempt)
 
     def _sleep(self, queues: Sequence[Queue], wait: float) -> None:
         """Until a result comes to a stream we know, or it is time to look for new streams."""

@@ -4,7 +4,7 @@
 --   predictq:{M}:requests:high|normal|low   streams of requests, one consumer group `workers` on each
 --   predictq:{M}:requests:leases            hash: consumer -> heartbeat counter, or `fenced`
 --   predictq:{M}:requests:bytes             bytes of the bodies in the three streams
---   predictq:{M}:id:<request id>            <fingerprint> <stream> <entry>; expires after the dedup window
+--   predictq:{M}:id:<request id>            <fingerprint> <stream> <ms of acceptance>; expires after the window
 --   predictq:{M}:dead                       stream of dead letters
 --   predictq:{M}:results:<reply-to>         stream of results; a durable queue has a group `subscribers`
 --   predictq:{M}:results:<queue>:leases     hash as above, for its subscribers
@@ -33,7 +33,7 @@ local function publish(prefix, reply_to, inbox_ttl, fields)
   end
 end
 
--- Take a request out of its stream. Returns false if somebody else did so before: the gate of "one answer".
+-- Take an entry out of its stream. Returns false if somebody else did so before: the gate of "one answer".
 local function forget(stream, group, entry)
   if redis.call('XACK', stream, group, entry) == 0 then return false end
   redis.call('XDEL', stream, entry)

@@ -1,7 +1,7 @@
 -- Withdraw requests that no consumer holds, and tell their requester.
--- KEYS: high, normal, low, bytes. ARGV: group, prefix, inbox ttl (ms), model, ids…
+-- KEYS: high, normal, low, bytes. ARGV: group, prefix, inbox ttl (ms), ids…
 -- Returns the ids withdrawn.
-local group, prefix, inbox_ttl, model = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local group, prefix, inbox_ttl = ARGV[1], ARGV[2], ARGV[3]
 
 local function held(stream, entry)
   local pending = redis.pcall('XPENDING', stream, group, entry, entry, 1)
@@ -15,25 +15,33 @@ local function field(fields, name)
   return ''
 end
 
+-- The entry of a request that was accepted in this millisecond.
+local function find(stream, milliseconds, id)
+  for _, entry in ipairs(redis.call('XRANGE', stream, milliseconds, milliseconds)) do
+    if field(entry[2], 'id') == id then return entry end
+  end
+end
+
 local function withdraw(id)
   local known = redis.call('GET', prefix .. 'id:' .. id)
   if not known then return false end
-  local number, entry = string.match(known, '^%S+ (%d) (%S+)$')
+  local number, milliseconds = string.match(known, '^%S+ (%d) (%d+)$')
   local stream = KEYS[tonumber(number)]
-  local found = redis.call('XRANGE', stream, entry, entry)[1]
-  if not found or held(stream, entry) then return false end
+  local found = find(stream, milliseconds, id)
+  if not found or held(stream, found[1]) then return false end
+  local entry = found[1]
   redis.pcall('XACK', stream, group, entry)
   redis.call('XDEL', stream, entry)
   redis.call('DEL', prefix .. 'id:' .. id) -- so that the same id may be asked again
   shrink(KEYS[4], #field(found[2], 'body'))
   local sentence = 'the request was withdrawn before a worker took it'
-  local result = {'id', id, 'status', 'cancelled', 'model', model, 'content_type', 'text/plain', 'body', sentence}
+  local result = {'id', id, 'status', 'cancelled', 'content_type', 'text/plain', 'body', sentence}
   publish(prefix, field(found[2], 'reply_to'), inbox_ttl, result)
   return true
 end
 
 local withdrawn = {}
-for i = 5, #ARGV do
+for i = 4, #ARGV do
   if withdraw(ARGV[i]) then withdrawn[#withdrawn + 1] = ARGV[i] end
 end
 return withdrawn

@@ -23,15 +23,26 @@ local function fields(template, id, timings, body)
 end
 
 local lost, freed, n = {}, 0, 0
+local gone = {{'XDEL', KEYS[1]}, {'XDEL', KEYS[2]}, {'XDEL', KEYS[3]}} -- deleted together: it costs a third
+
+local function taken(stream, entry)
+  if not owned or redis.call('XACK', KEYS[stream], group, entry) == 0 then return false end
+  gone[stream][#gone[stream] + 1] = entry
+  return true
+end
+
 for o = i, #ARGV, 8 do
   n = n + 1
-  if owned and forget(KEYS[tonumber(ARGV[o])], group, ARGV[o + 1]) then
+  if taken(tonumber(ARGV[o]), ARGV[o + 1]) then
     freed = freed + tonumber(ARGV[o + 2])
     local template = templates[tonumber(ARGV[o + 4])]
     publish(prefix, ARGV[o + 3], inbox_ttl, fields(template, ARGV[o + 5], ARGV[o + 6], ARGV[o + 7]))
   else
     lost[#lost + 1] = n
   end
+end
+for _, delete in ipairs(gone) do
+  if #delete > 2 then redis.call(unpack(delete)) end
 end
 shrink(KEYS[5], freed)
 return lost
