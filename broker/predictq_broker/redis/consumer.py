@@ -77,7 +77,22 @@ class RedisConsumer:
             return []  # the queue was removed under us; the next read makes it anew
         if isinstance(reply, Exception):
             raise reply
-        return self._woken(reply or [], streams, consumer, clock)
+        woken = self._woken(reply or [], streams, consumer, clock)
+        return self._fitting(woken, wants)
+
+    def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
+        """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
+        left = {model: list(capacity) for model, capacity in wants.items()}
+        fitting: list[Delivery] = []
+        for delivery in deliveries:
+            room = left[delivery.request.model]
+            if min(room) > 0:
+                fitting.append(delivery)
+                used = (1, delivery.request.rows, len(delivery.request.body))
+                room[:] = [before - taken for before, taken in zip(room, used, strict=True)]
+        if len(fitting) < len(deliveries):
+            self.release([delivery for delivery in deliveries if delivery not in fitting])
+        return fitting
 
     def _woken(
         self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: tuple[int, int]

@@ -151,10 +151,10 @@ class Leased:
         beats.pop(self.consumer, None)
         return beats
 
-    def _fence(self, queue: Queue, consumer: str, beat: str) -> int:
+    def _fence(self, queue: Queue, consumer: str, beat: str, *, leaves: bool = False) -> int:
         given_back, done = 0, False
         while not done:
-            moved, done = self._scripts.reclaim(keys=queue.keys, args=[self._group, consumer, beat])
+            moved, done = self._scripts.reclaim(keys=queue.keys, args=[self._group, consumer, beat, int(leaves)])
             given_back += int(moved)
         return given_back
 
@@ -166,12 +166,12 @@ class Leased:
             self.let_go(int(released))
 
     def leave(self) -> None:
-        """Give up the lease at once; whatever was still held is given back as if we had died."""
+        """Give up the lease at once; whatever was still held is given back unharmed."""
         with translated("leave the queue"):
             for queue in list(self._joined):
                 beat = self._redis.hget(queue.leases, self.consumer)
                 if isinstance(beat, bytes):
-                    self._fence(queue, self.consumer, beat.decode())
+                    self._fence(queue, self.consumer, beat.decode(), leaves=True)
         with self._lock:
             self._joined.clear()
 

@@ -6,7 +6,7 @@
 local group, consumer, joined = ARGV[1], ARGV[2], ARGV[3] == '1'
 local entries, rows, bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local leases = KEYS[#KEYS]
-local CHUNK = 32 -- between two looks at rows and bytes
+local CHUNK = 64 -- read at once; of these, what turns out not to fit is given back
 
 if joined and not owns(leases, consumer) then return {} end
 
@@ -48,7 +48,13 @@ local function new(stream)
     local size = math.min(entries, CHUNK)
     local read = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', size, 'STREAMS', KEYS[stream], '>')
     if not read then return end
-    for _, entry in ipairs(read[1][2]) do hand_over(stream, entry, 1) end
+    for _, entry in ipairs(read[1][2]) do
+      if room() then
+        hand_over(stream, entry, 1)
+      else -- more than fits: it is received first the next time
+        redis.call('XCLAIM', KEYS[stream], group, RETURNED, 0, entry[1], 'RETRYCOUNT', 0, 'JUSTID')
+      end
+    end
     if #read[1][2] < size then return end
   end
 end

@@ -1,8 +1,9 @@
 #!lua flags=allow-oom
 -- Fence a consumer whose heartbeat stood still, and give back what it held, a slice at a time.
--- KEYS: streams, then leases. ARGV: group, consumer, the heartbeat that was watched ('' if it has no lease)
+-- KEYS: streams, then leases
+-- ARGV: group, consumer, the heartbeat that was watched ('' if it has no lease), 1 if it leaves of its own will
 -- Returns {how many were given back, 1 if nothing is left of the consumer}, or {0, 1} if it lives after all.
-local group, consumer, watched = ARGV[1], ARGV[2], ARGV[3]
+local group, consumer, watched, leaves = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local leases = KEYS[#KEYS]
 local SLICE = 1000
 
@@ -14,11 +15,12 @@ local moved, left = 0, false
 for stream = 1, #KEYS - 1 do
   local pending = redis.pcall('XPENDING', KEYS[stream], group, '-', '+', SLICE, consumer)
   if not pending.err and #pending > 0 then
-    local ids = {}
-    for n, item in ipairs(pending) do ids[n] = item[1] end
-    local claim = {'XCLAIM', KEYS[stream], group, RETURNED, 0, unpack(ids)}
-    claim[#claim + 1] = 'JUSTID' -- the attempt is counted when somebody receives it
-    moved = moved + #redis.call(unpack(claim))
+    for _, item in ipairs(pending) do
+      -- the attempt is counted when somebody receives it again; what leaves unharmed is not counted at all
+      local before = leaves and item[4] - 1 or item[4]
+      redis.call('XCLAIM', KEYS[stream], group, RETURNED, 0, item[1], 'RETRYCOUNT', before, 'JUSTID')
+    end
+    moved = moved + #pending
     left = left or #pending == SLICE
   end
 end
