@@ -1,0 +1,52 @@
+"""Model releases: what they are, where they are stored, and which of them an alias names.
+
+    registry = Registry("predictq-models")                  any fsspec URL; a plain path is a local folder
+    registry.publish("iris", estimator, sample=frame, alias="production")
+    release = load(registry.fetch("iris", registry.resolve("iris", "production")))
+    release.check_golden()
+    checked = release.manifest.signature.check([[5.1, 3.5, 1.4, 0.2]])
+    outputs = release.call("predict", release.manifest.signature.assemble([checked]))
+
+Importing this package brings neither NumPy nor pandas nor scikit-learn; they come with the first call that
+needs them, so that a process which only follows aliases stays light.
+"""
+
+from predictq_registry.aliases import AliasChange, Aliases
+from predictq_registry.columns import Checked, Column
+from predictq_registry.errors import (
+    InputError,
+    InvalidName,
+    InvalidRelease,
+    RegistryError,
+    StoreError,
+    UnknownModel,
+    UnknownRef,
+)
+from predictq_registry.loading import Loaded, load
+from predictq_registry.manifest import Golden, Manifest, ReleaseFile
+from predictq_registry.package import Package
+from predictq_registry.registry import DEFAULT_URL, Registry
+from predictq_registry.signature import Signature
+
+__all__ = [
+    "DEFAULT_URL",
+    "AliasChange",
+    "Aliases",
+    "Checked",
+    "Column",
+    "Golden",
+    "InputError",
+    "InvalidName",
+    "InvalidRelease",
+    "Loaded",
+    "Manifest",
+    "Package",
+    "Registry",
+    "RegistryError",
+    "ReleaseFile",
+    "Signature",
+    "StoreError",
+    "UnknownModel",
+    "UnknownRef",
+    "load",
+]

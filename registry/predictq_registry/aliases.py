@@ -1,0 +1,130 @@
+"""Which release an alias names: a series of whole tables, each created exclusively, the highest one current."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from predictq_registry.clock import now
+from predictq_registry.errors import RegistryError, StoreError
+from predictq_registry.storage import Storage
+
+__all__ = ["AliasChange", "AliasLog", "Aliases", "Step"]
+
+_DIGITS: Final = 9
+_ATTEMPTS: Final = 1000
+
+Version = Annotated[int, Field(ge=1)]
+
+
+class Aliases(NamedTuple):
+    """The aliases of a model after change number `revision`; 0 and empty if there was none."""
+
+    revision: int
+    table: Mapping[str, int]
+
+
+class AliasChange(BaseModel):
+    """One change of one alias.
+
+    Attributes:
+        revision: Its number among all changes of the model's aliases, from 1.
+        alias: What was changed.
+        version: What the alias names since.
+        previous: What it named before; None if it is new.
+        action: `set`, or `rollback` to what it named earlier.
+        author: Who did it.
+        at: When, UTC, as ISO 8601.
+        note: Why.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    revision: Annotated[int, Field(ge=1)]
+    alias: str
+    version: Version
+    previous: Version | None
+    action: Literal["set", "rollback"]
+    author: str
+    at: str
+    note: str = ""
+
+
+class _Entry(AliasChange):
+    """A stored file of the series: the change, and the whole table after it."""
+
+    table: dict[str, Version]
+
+
+class Step(NamedTuple):
+    """What a change is to do, decided anew from the history whenever another writer was faster."""
+
+    alias: str
+    version: int
+    action: Literal["set", "rollback"]
+
+
+class AliasLog:
+    """The series of alias tables of one model."""
+
+    def __init__(self, storage: Storage, model: str) -> None:
+        self._storage = storage
+        self._folder = f"{model}/aliases"
+
+    def current(self) -> Aliases:
+        """The newest table: one listing and one small file."""
+        revisions = self._revisions()
+        if not revisions:
+            return Aliases(0, MappingProxyType({}))
+        entry = self._read(revisions[-1])
+        return Aliases(entry.revision, MappingProxyType(entry.table))
+
+    def history(self) -> list[AliasChange]:
+        """Every change, oldest first."""
+        entries = (self._read(revision) for revision in self._revisions())
+        return [AliasChange.model_validate(entry.model_dump(exclude={"table"})) for entry in entries]
+
+    def change(self, decide: Callable[[Aliases], Step], author: str, note: str) -> AliasChange:
+        """Write the next revision. If another writer takes its number first, decide and write again."""
+        for _ in range(_ATTEMPTS):
+            current = self.current()
+            entry = _entry(current, decide(current), author, note)
+            if self._storage.create_exclusive(self._path(entry.revision), entry.model_dump_json().encode()):
+                return AliasChange.model_validate(entry.model_dump(exclude={"table"}))
+        raise RegistryError(f"{self._folder} changed {_ATTEMPTS} times while one change was tried: try again later")
+
+    def _revisions(self) -> list[int]:
+        names = self._storage.names(self._folder)
+        digits = (name.removesuffix(".json") for name in names if name.endswith(".json"))
+        return sorted(int(text) for text in digits if len(text) == _DIGITS and text.isascii() and text.isdigit())
+
+    def _path(self, revision: int) -> str:
+        return f"{self._folder}/{revision:0{_DIGITS}}.json"
+
+    def _read(self, revision: int) -> _Entry:
+        path = self._path(revision)
+        data = self._storage.read(path)
+        if data is None:
+            raise StoreError(f"{path!r} is listed in the registry but not there; restore it")
+        try:
+            entry = _Entry.model_validate_json(data)
+        except ValidationError as error:
+            raise StoreError(f"{path!r} is not an alias table; restore it or remove it") from error
+        if entry.revision != revision:
+            raise StoreError(f"{path!r} says it is revision {entry.revision}; restore it or remove it")
+        return entry
+
+
+def _entry(current: Aliases, step: Step, author: str, note: str) -> _Entry:
+    return _Entry(
+        revision=current.revision + 1,
+        alias=step.alias,
+        version=step.version,
+        previous=current.table.get(step.alias),
+        action=step.action,
+        author=author,
+        at=now(),
+        note=note,
+        table={**current.table, step.alias: step.version},
+    )

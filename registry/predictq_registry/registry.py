@@ -1,0 +1,211 @@
+"""Where releases live: publishing them, finding them, and moving the aliases that name them."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from predictq_registry.aliases import AliasChange, Aliases, AliasLog, Step
+from predictq_registry.clock import whoever
+from predictq_registry.errors import InvalidRelease, UnknownModel, UnknownRef
+from predictq_registry.manifest import Manifest
+from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
+from predictq_registry.package import Package
+from predictq_registry.storage import open_storage
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from predictq_registry.publishing import Draft
+    from predictq_registry.samples import SampleSource
+
+__all__ = ["DEFAULT_URL", "Registry"]
+
+DEFAULT_URL: Final = "predictq-models"
+"""A folder in the working directory."""
+
+
+class Registry:
+    """The releases at one fsspec URL; a plain path is a local folder.
+
+        <model>/files/<sha256>                    artefact bytes, there before any manifest names them
+        <model>/releases/<version>/manifest.json  created exclusively and last: it makes the release exist
+        <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
+
+    Any number of processes may read and write at once. Every method may raise `StoreError`.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL) -> None:
+        self.url = url
+        self._storage = open_storage(url)
+
+    def publish(  # noqa: PLR0913  what a release is made of, by name
+        self,
+        model: str,
+        artefact: object | str | os.PathLike[str] | bytes,
+        *,
+        sample: SampleSource = None,
+        alias: str | None = None,
+        metrics: Mapping[str, float] | None = None,
+        author: str | None = None,
+        note: str = "",
+    ) -> Manifest:
+        """Make a release: all of it becomes visible in one step, under the next free version.
+
+        The artefact's own bytes are loaded, tried on the sample and described before anything is written.
+
+        Args:
+            model: The model's name.
+            artefact: A fitted estimator, or what `joblib.dump` made of one: its path or its bytes. It is
+                unpickled here, so publish only what you made yourself.
+            sample: Rows as the model will get them; see `Signature.learn`. Up to 8 become golden rows.
+            alias: Let this alias name the release once it exists.
+            metrics: Figures to keep with the release.
+            author: Who publishes; the user of this process if not given.
+            note: Why.
+
+        Raises:
+            InvalidName: if the model or the alias has no possible name.
+            InvalidRelease: if the artefact cannot be loaded or does not predict the sample.
+        """
+        from predictq_registry.publishing import prepare
+
+        check_model(model)
+        if alias is not None:
+            check_alias(alias)
+        draft = prepare(model, artefact, sample, metrics=metrics or {}, author=whoever(author), note=note)
+        manifest = self._store(draft)
+        if alias is not None:
+            self.set_alias(model, alias, manifest.version, author=author, note=note)
+        return manifest
+
+    def _store(self, draft: Draft) -> Manifest:
+        model = draft.manifest.model
+        for file in draft.manifest.files:
+            self._storage.write_once(_file_path(model, file.sha256), draft.files[file.name])
+        for version in count(max(self._versions(model), default=0) + 1):
+            data = draft.manifest.model_copy(update={"version": version}).to_bytes()
+            manifest = Manifest.read(data)
+            if self._storage.create_exclusive(_manifest_path(model, version), data):
+                return manifest
+        raise AssertionError  # `count` never ends
+
+    def models(self) -> list[str]:
+        """The models that have at least one release, sorted."""
+        return [name for name in self._storage.names("") if is_name(name) and self._versions(name)]
+
+    def versions(self, model: str) -> list[int]:
+        """The versions of a model, ascending; `UnknownModel` if there is none."""
+        versions = self._versions(model) if is_name(model) else []
+        if not versions:
+            raise UnknownModel(f"no model {shown(model)} in the registry {self.url!r}; publish it first")
+        return versions
+
+    def _versions(self, model: str) -> list[int]:
+        """As `versions`, but empty for a model that is not there."""
+        names = self._storage.names(f"{model}/releases")
+        versions = sorted(int(name) for name in names if is_version(name))
+        return [version for version in versions if self._storage.exists(_manifest_path(model, version))]
+
+    def manifest(self, model: str, version: int) -> Manifest:
+        """The manifest of one release; `UnknownModel` or `UnknownRef` if there is none."""
+        return self._manifest(model, version)[0]
+
+    def aliases(self, model: str) -> Aliases:
+        """The current aliases of a model; revision 0 if it never had one. Cheap enough to ask every second."""
+        return self._log(model).current()
+
+    def history(self, model: str, alias: str | None = None) -> list[AliasChange]:
+        """Every change of the model's aliases, or of one alias, oldest first."""
+        return [change for change in self._log(model).history() if alias in {None, change.alias}]
+
+    def set_alias(
+        self, model: str, alias: str, version: int, *, author: str | None = None, note: str = ""
+    ) -> AliasChange:
+        """Let `alias` name `version` from now on. Concurrent changes all happen, one after the other."""
+        check_alias(alias)
+        self._require(model, version)
+        step = Step(alias, version, "set")
+        return self._log(model).change(lambda _: step, whoever(author), note)
+
+    def rollback(self, model: str, alias: str, *, author: str | None = None, note: str = "") -> AliasChange:
+        """Let `alias` name what it named before; again, what it named before that.
+
+        Raises:
+            UnknownRef: if there is no such alias, or nothing it named before.
+        """
+        self.versions(model)
+        return self._log(model).change(lambda _: self._before(model, alias), whoever(author), note)
+
+    def _before(self, model: str, alias: str) -> Step:
+        stack: list[int] = []
+        for change in self.history(model, alias):
+            if change.action == "rollback":
+                stack.pop()
+            elif stack[-1:] != [change.version]:
+                stack.append(change.version)
+        if not stack:
+            raise self._unknown(model, alias)
+        if len(stack) == 1:
+            raise UnknownRef(f"alias {alias!r} of {model!r} named nothing before version {stack[0]}")
+        return Step(alias, stack[-2], "rollback")
+
+    def resolve(self, model: str, ref: str) -> int:
+        """The version that `ref`, an alias or a version in digits, names now.
+
+        Raises:
+            UnknownModel: if the model has no release.
+            UnknownRef: if it has no such alias or version; the sentence lists the aliases there are.
+        """
+        if is_version(ref):
+            self._require(model, int(ref))
+            return int(ref)
+        version = self.aliases(model).table.get(ref) if is_name(model) else None
+        if version is None:
+            self.versions(model)
+            raise self._unknown(model, ref)
+        return version
+
+    def fetch(self, model: str, version: int) -> Package:
+        """The bytes of one release as the store gives them: not yet trusted, see `load`."""
+        manifest, data = self._manifest(model, version)
+        files = {file.name: self._file(model, file.sha256) for file in manifest.files}
+        return Package(manifest, data, files)
+
+    def _file(self, model: str, sha256: str) -> bytes:
+        data = self._storage.read(_file_path(model, sha256))
+        if data is None:
+            raise InvalidRelease(f"the file {sha256} of {model!r} is missing in the registry {self.url!r}")
+        return data
+
+    def _manifest(self, model: str, version: int) -> tuple[Manifest, bytes]:
+        self._require(model, version)
+        data = self._storage.read(_manifest_path(model, version)) or b""
+        manifest = Manifest.read(data)
+        if (manifest.model, manifest.version) != (model, version):
+            raise InvalidRelease(
+                f"the manifest of {model!r} version {version} says it is {manifest.model!r} version {manifest.version}"
+            )
+        return manifest, data
+
+    def _require(self, model: str, version: int) -> None:
+        if is_name(model) and self._storage.exists(_manifest_path(model, version)):
+            return
+        self.versions(model)
+        raise self._unknown(model, str(version))
+
+    def _unknown(self, model: str, ref: str) -> UnknownRef:
+        there = ", ".join(f"{alias} ({version})" for alias, version in sorted(self.aliases(model).table.items()))
+        return UnknownRef(f"model {model!r} has no alias or version {shown(ref)}; its aliases: {there or 'none'}")
+
+    def _log(self, model: str) -> AliasLog:
+        return AliasLog(self._storage, check_model(model))
+
+
+def _manifest_path(model: str, version: int) -> str:
+    return f"{model}/releases/{version}/manifest.json"
+
+
+def _file_path(model: str, sha256: str) -> str:
+    return f"{model}/files/{sha256}"
