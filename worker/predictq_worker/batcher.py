@@ -27,6 +27,8 @@ class Batch(NamedTuple):
     expired: list[Work]
 
 
+_NOTHING = Batch("", "", [], [])
+
 Kind = tuple[str, str]
 
 
@@ -64,13 +66,14 @@ class Batcher:
             group = self._groups[kind] = deque()
         return group
 
-    def take(self) -> Batch | None:
-        """The next batch; blocks until there is one. None: the batcher is closed and empty."""
+    def take(self, patience: float | None = None) -> Batch | None:
+        """The next batch; an empty one after `patience` seconds without work. None: closed and empty."""
         with self._changed:
             while not (self._alone or self._groups):
                 if self._closed:
                     return None
-                self._changed.wait()
+                if not self._changed.wait(patience):
+                    return _NOTHING
             if self._limits.wait and not self._closed:
                 self._let_fill()
             return self._next()
@@ -96,7 +99,7 @@ class Batcher:
         if self._alone:
             return _sorted_out([self._alone.popleft()], now)
         if not self._groups:  # another runner was faster while we let it fill
-            return Batch("", "", [], [])
+            return _NOTHING
         kind = self._oldest() if len(self._groups) > 1 else next(iter(self._groups))
         return _sorted_out(self._draw(kind), now)
 

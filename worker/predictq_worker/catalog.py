@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from predictq_broker import Code, Outcome
-from predictq_registry import Registry, RegistryError, UnknownModel, UnknownRef
+from predictq_registry import InvalidName, Registry, RegistryError, UnknownModel, UnknownRef
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.deployment import Deployment, State
 from predictq_worker.metrics import Metrics
@@ -85,7 +85,7 @@ class Catalog:
         try:
             with self._lock:
                 queued = self._deployment_for(target).put(works)
-        except (UnknownModel, UnknownRef) as error:
+        except (UnknownModel, UnknownRef, InvalidName) as error:
             self._refuse(works, Code.UNKNOWN_MODEL, str(error))
         except (RegistryError, OSError, ReleaseRefused) as error:
             self._refuse(works, Code.MODEL_UNAVAILABLE, f"{target.model}@{target.ref} cannot be served: {error}")

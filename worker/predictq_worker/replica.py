@@ -16,6 +16,8 @@ from predictq_worker.work import Work, failure
 __all__ = ["Replica"]
 
 _logger = logging.getLogger(__name__)
+_LOOK = 0.25
+"""Seconds between two looks at an idle runner."""
 
 StartRunner = Callable[[], Runner]
 Settle = Callable[[list[Outcome]], None]
@@ -76,15 +78,36 @@ class Replica:
 
     def _run(self) -> None:
         try:
-            while (batch := self._batcher.take()) is not None:
-                outcomes = [self._too_late(work.delivery) for work in batch.expired]
-                if batch.works:
-                    outcomes += self._predict(batch)
-                if outcomes:
+            while (batch := self._batcher.take(_LOOK)) is not None:
+                self._replace_if_dead()
+                if outcomes := self._answer(batch):
                     self._settle(outcomes)
         finally:
             if self._runner is not None:
                 self._runner.close(grace=1.0)
+
+    def _answer(self, batch: Batch) -> list[Outcome]:
+        """One outcome for each request of the batch, whatever happens; a deadly one may come again, alone."""
+        try:
+            late = [self._too_late(work.delivery) for work in batch.expired]
+            return late + self._predict(batch) if batch.works else late
+        except Exception:  # a defect of ours: it must not leave these requests without an end
+            _logger.exception("a batch went wrong", extra={"model": self._manifest.model, "held": len(batch.works)})
+            sentence = "the worker failed at this request; its log says why"
+            works = [*batch.works, *batch.expired]
+            return [self._failure(work.delivery, Code.INTERNAL, sentence) for work in works]
+
+    def _replace_if_dead(self) -> None:
+        """A runner that died while it was idle is replaced before anybody misses it, and nobody is suspected."""
+        if self._runner is not None and self._runner.alive:
+            return
+        if self._runner is not None:
+            self._mourn("it died while it was idle", held=0)
+        try:
+            self._living_runner()
+        except (RunnerDied, ReleaseRefused) as trouble:
+            about = {"model": self._manifest.model, "version": self._manifest.version, "why": str(trouble)}
+            _logger.warning("cannot start a runner yet", extra=about)
 
     def _too_late(self, delivery: Delivery) -> Outcome:
         late = time.monotonic() - delivery.expires
@@ -110,20 +133,29 @@ class Replica:
         return self._outcomes(batch, predicted, started)
 
     def _living_runner(self) -> Runner:
-        if self._runner is None:
-            self._runner = self._start_runner()
+        """The runner, or a new one; one that is killed while it starts is started again."""
+        for tries_left in (2, 1, 0):
+            try:
+                self._runner = self._runner or self._start_runner()
+            except RunnerDied:
+                if not tries_left:
+                    raise
+            else:
+                break
+        assert self._runner is not None  # noqa: S101  for the type checker: the loop set it or raised
         return self._runner
 
-    def _after_death(self, works: list[Work], why: str) -> list[Outcome]:
-        """Try those it held again, each alone; set aside who has cost too many runners."""
-        _logger.warning(
-            "a runner died",
-            extra={"model": self._manifest.model, "version": self._manifest.version, "why": why, "held": len(works)},
-        )
+    def _mourn(self, why: str, held: int) -> None:
+        about = {"model": self._manifest.model, "version": self._manifest.version, "why": why, "held": held}
+        _logger.warning("a runner died", extra=about)
         self._restarted(self._manifest.model)
         if self._runner is not None:
             self._runner.close(grace=0.0)
             self._runner = None
+
+    def _after_death(self, works: list[Work], why: str) -> list[Outcome]:
+        """Try those it held again, each alone; set aside who has cost too many runners."""
+        self._mourn(why, held=len(works))
         suspects = [Work(work.delivery, work.deaths + 1) for work in works]
         again = [work for work in suspects if work.losses < self._max_losses]
         dead = [work.delivery for work in suspects if work.losses >= self._max_losses]

@@ -1,0 +1,39 @@
+"""What every test may stand on: a Redis of our own, a broker URL of each kind, and trained models."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from models import Iris, iris
+from servers import RedisServer
+
+from predictq_registry import Registry
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def broker_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty broker that several processes can share."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/predictq.db"
+    server: RedisServer = request.getfixturevalue("redis_server")
+    server.flush()
+    return server.url
+
+
+@pytest.fixture(scope="session")
+def trained() -> Iris:
+    return iris()
+
+
+@pytest.fixture
+def registry_url(tmp_path: Path, trained: Iris) -> str:
+    """A registry whose model `iris` has one release, in production."""
+    url = str(tmp_path / "models")
+    Registry(url).publish("iris", trained.good, sample=trained.rows, alias="production")
+    return url

@@ -1,0 +1,117 @@
+"""Real servers for tests: started on a free port of the loopback, killed, started again where they left off."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import pytest
+import redis
+
+__all__ = ["RedisServer", "free_port", "need_program"]
+
+
+def need_program(name: str) -> str:
+    """The path of a program that the test needs; skips the test without it, and fails it where CI is set."""
+    found = shutil.which(name)
+    if found is None:
+        missing = f"{name} is not on this machine: install it to run this test"
+        if os.environ.get("CI"):
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """A Redis of our own: no persistence unless asked for, and the same port and directory after a restart.
+
+    Args:
+        directory: Where its files go; it must exist.
+        appendfsync: `always` or `everysec` to keep an append-only file; None keeps nothing.
+        options: More of redis-server's options, such as `("--maxmemory", "10mb")`.
+    """
+
+    def __init__(self, directory: Path, appendfsync: str | None = None, options: Sequence[str] = ()) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._program = need_program("redis-server")
+        keep = ("--appendonly", "no") if appendfsync is None else ("--appendonly", "yes", "--appendfsync", appendfsync)
+        self._options = (*keep, *options)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """What to give to `connect`."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        """The process that serves now."""
+        assert self._process is not None, "the server is not running"
+        return self._process.pid
+
+    def start(self, timeout: float = 20.0) -> Self:
+        """Start it and wait until it answers."""
+        command = [self._program, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.directory)]
+        with (self.directory / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--save", "", *self._options], stdout=log, stderr=subprocess.STDOUT
+            )
+        self._wait_until_ready(time.monotonic() + timeout)
+        return self
+
+    def _wait_until_ready(self, deadline: float) -> None:
+        assert self._process is not None
+        with redis.Redis(port=self.port) as client:
+            while True:
+                try:
+                    if client.ping():
+                        return
+                except redis.exceptions.ConnectionError:  # refused at first, then loading: both are this kind
+                    log = (self.directory / "redis.log").read_text(errors="replace")[-2000:]
+                    assert self._process.poll() is None, f"redis-server ended at once:\n{log}"
+                    assert time.monotonic() < deadline, f"redis-server does not answer:\n{log}"
+                time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in order; what its persistence keeps is on the disk."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(timeout=20)
+            self._process = None
+
+    def restart(self) -> Self:
+        """Start it again on the same port and directory, after `kill` or `stop`; ends it first if it runs."""
+        self.stop()
+        return self.start()
+
+    def flush(self) -> None:
+        """Forget everything."""
+        with redis.Redis(port=self.port) as client:
+            client.flushall()
+
+    def __enter__(self) -> Self:
+        return self if self._process is not None else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
