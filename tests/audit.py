@@ -2,7 +2,6 @@
 
 import threading
 from collections import Counter
-from types import TracebackType
 from typing import Self
 
 from deadly import POISON

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,14 +38,14 @@ def eventually(condition: Callable[[], Any], what: str, timeout: float = 20.0) -
 
 def children(pid: int) -> list[int]:
     """The processes that `pid` started, theirs included."""
+    return [found for child in _direct_children(pid) for found in (child, *children(child))]
+
+
+def _direct_children(pid: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            direct = [int(word) for word in task.read_text().split()]
-        except OSError:
-            continue
-        for child in direct:
-            found += [child, *children(child)]
+        with suppress(OSError):  # it ended while we looked
+            found += [int(word) for word in task.read_text().split()]
     return found
 
 

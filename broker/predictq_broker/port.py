@@ -191,7 +191,8 @@ class Broker(Protocol):
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
         """Withdraw requests that no consumer holds yet, and publish `cancelled` to their reply-to.
 
-        Returns the ids withdrawn; the others are running or already answered, and their result stands.
+        Returns the ids withdrawn; the others are running or already answered, and their result stands. A request
+        is found for as long as its id is remembered: `Limits.dedup` seconds from acceptance.
         """
         ...
 

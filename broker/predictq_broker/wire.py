@@ -191,7 +191,7 @@ def parse_timings(text: str) -> Timings:
 
 
 def read_result(model: str, fields: Mapping[bytes, bytes]) -> Result:
-    """The result in `fields`, found where those of `model` are; workers wrote it, so it is trusted to be sound. Unknown fields are ignored."""
+    """The result in `fields`, found where those of `model` are. Unknown fields are ignored; workers wrote the rest."""
     get = fields.get
     return Result(
         get(b"id", b"").decode(),

@@ -1,11 +1,13 @@
 """A producer in one process asks, a worker in another answers with a model published a moment before."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -25,8 +27,9 @@ def worker(broker_url: str, registry_url: str) -> Iterator[WorkerProcess]:
         yield only
 
 
+@pytest.mark.usefixtures("worker")
 def test_the_answer_reaches_whoever_asked_and_names_the_release(
-    broker_url: str, registry_url: str, worker: WorkerProcess, trained: Iris
+    broker_url: str, registry_url: str, trained: Iris
 ) -> None:
     digest = Registry(registry_url).manifest("iris", 1).digest
     with Client(broker_url) as client:
@@ -39,16 +42,16 @@ def test_the_answer_reaches_whoever_asked_and_names_the_release(
         assert shares.outputs == pytest.approx(trained.good.predict_proba([ROW]))
 
 
-def test_bulk_answers_come_in_order(broker_url: str, worker: WorkerProcess, trained: Iris) -> None:
+@pytest.mark.usefixtures("worker")
+def test_bulk_answers_come_in_order(broker_url: str, trained: Iris) -> None:
     rows = trained.rows.tolist() * 20
     with Client(broker_url) as client:
         answers = [label for part in client.map("iris", rows, chunk=70) for label in part.outputs]
     assert answers == trained.good_answers * 20
 
 
-def test_thousands_of_concurrent_callers_each_get_their_own_answer(
-    broker_url: str, worker: WorkerProcess, trained: Iris
-) -> None:
+@pytest.mark.usefixtures("worker")
+def test_thousands_of_concurrent_callers_each_get_their_own_answer(broker_url: str, trained: Iris) -> None:
     async def ask_all() -> list[int]:
         async with AsyncClient(broker_url) as client:
             asked = [client.predict("iris", [row], timeout=60) for row in trained.rows.tolist() * 30]
@@ -57,7 +60,8 @@ def test_thousands_of_concurrent_callers_each_get_their_own_answer(
     assert asyncio.run(ask_all()) == trained.good_answers * 30
 
 
-def test_results_sent_to_a_queue_wait_for_a_subscriber(broker_url: str, worker: WorkerProcess) -> None:
+@pytest.mark.usefixtures("worker")
+def test_results_sent_to_a_queue_wait_for_a_subscriber(broker_url: str) -> None:
     with Client(broker_url) as client:
         client.send("iris", [ROW], reply_to="nightly", id="order-42")
         client.send("iris", [ROW[:3]], reply_to="nightly", id="order-43")
@@ -72,9 +76,8 @@ def test_results_sent_to_a_queue_wait_for_a_subscriber(broker_url: str, worker: 
     assert isinstance(found["order-43"], InvalidInput)
 
 
-def test_each_wrong_request_gets_its_own_error_and_its_neighbours_their_answers(
-    broker_url: str, worker: WorkerProcess
-) -> None:
+@pytest.mark.usefixtures("worker")
+def test_each_wrong_request_gets_its_own_error_and_its_neighbours_their_answers(broker_url: str) -> None:
     good = b"[[5.1,3.5,1.4,0.2]]"
     wrong = {
         "too-wide": (b"[[1,2,3,4,5]]", "invalid_input", "expected 4"),
@@ -116,12 +119,14 @@ def test_each_wrong_request_gets_its_own_error_and_its_neighbours_their_answers(
     assert len(set(sentences)) >= len(sentences) - 2  # the two widths and the null differ only in their figures
 
 
-def test_an_unknown_model_is_answered_not_waited_for(broker_url: str, worker: WorkerProcess) -> None:
+@pytest.mark.usefixtures("worker")
+def test_an_unknown_model_is_answered_not_waited_for(broker_url: str) -> None:
     with Client(broker_url) as client, pytest.raises(UnknownModel, match="irsi"):
         client.predict("irsi", [ROW], timeout=20)
 
 
-def test_a_cancelled_caller_harms_nobody(broker_url: str, worker: WorkerProcess, trained: Iris) -> None:
+@pytest.mark.usefixtures("worker")
+def test_a_cancelled_caller_harms_nobody(broker_url: str, trained: Iris) -> None:
     with Client(broker_url) as client:
         futures = [client.submit("iris", [row]) for row in trained.rows.tolist()]
         for future in futures[::2]:
@@ -172,7 +177,7 @@ def test_every_request_is_answered_exactly_once_when_one_of_two_workers_loses(
             first.kill()
         else:
             for runner in first.runners():
-                signal_process(runner)
+                os.kill(runner, signal.SIGKILL)
         before = load.answered(1)
         eventually(lambda: load.answered(1) > before + 500, "the rest goes on")
         load.finish()
@@ -213,12 +218,6 @@ def nothing_left(broker_url: str) -> bool:
     return (stats.queued, stats.in_flight, stats.dead) == (0, 0, 0)
 
 
-def signal_process(pid: int) -> None:
-    import os
-
-    os.kill(pid, signal.SIGKILL)
-
-
 class Load:
     """Callers that ask one row after another, and know the right answer of each version."""
 
@@ -231,7 +230,7 @@ class Load:
         self.wrong = 0
         self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(callers)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -1,6 +1,7 @@
 """How a worker is configured: one frozen object, made from the environment in one place."""
 
 import os
+import socket
 from collections.abc import Mapping
 from typing import Annotated, Self
 
@@ -48,7 +49,7 @@ class WorkerSettings(BaseModel):
     broker_url: str = DEFAULT_URL
     registry_url: str = "predictq-models"
     models: tuple[str, ...] = ()
-    name: str = Field(default_factory=lambda: f"worker-{os.getpid()}")
+    name: str = Field(default_factory=lambda: f"{socket.gethostname()[:40]}-{os.getpid()}")
     runners: Positive = 1
     threads: Positive = 1
     max_batch_rows: Positive = 512

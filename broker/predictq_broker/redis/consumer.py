@@ -58,7 +58,11 @@ class RedisConsumer:
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         now, entries, consumer = self._leased.receive(_queue(model), *capacity)
-        return [to_delivery(model, entry, consumer, now) for entry in entries]
+        return self._held([to_delivery(model, entry, consumer, now) for entry in entries])
+
+    def _held(self, deliveries: list[Delivery]) -> list[Delivery]:
+        self._leased.hold(delivery.tag for delivery in deliveries)
+        return deliveries
 
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
@@ -101,9 +105,9 @@ class RedisConsumer:
         deliveries: list[Delivery] = []
         for stream, entries in reply:
             model, number = streams[stream.decode()]
-            held = self._leased.hold(Entry(number, name, 1, fields) for name, fields in entries)
-            deliveries += [to_delivery(model, entry, consumer, now) for entry in held]
-        return deliveries
+            found = [Entry(number, name, 1, fields) for name, fields in entries]
+            deliveries += [to_delivery(model, entry, consumer, now) for entry in found]
+        return self._held(deliveries)
 
     def renew(self) -> int:
         """As `Consumer.renew`."""
@@ -116,10 +120,14 @@ class RedisConsumer:
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.settle`."""
         settled: list[Outcome] = []
+        ours = sorted(filter(self._owns, outcomes), key=_owner)
         with translated("settle"):
-            for (model, consumer), group in groupby(sorted(outcomes, key=_owner), key=_owner):
+            for (model, consumer), group in groupby(ours, key=_owner):
                 settled += self._settle(Keys.of(model), consumer, list(group))
         return settled
+
+    def _owns(self, outcome: Outcome) -> bool:
+        return self._leased.holds(_tag(outcome.delivery))
 
     def _settle(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
         templates: dict[tuple[str, ...], int] = {}
@@ -133,20 +141,24 @@ class RedisConsumer:
         for fields in templates:
             head += (len(fields), *fields)
         lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=head + rows)
-        self._leased.let_go(len(outcomes) - len(lost))
+        if lost == [0]:
+            return []
+        self._leased.let_go(outcome.delivery.tag for outcome in outcomes)
         gone = set(lost)
         return [outcome for n, outcome in enumerate(outcomes, 1) if n not in gone] if gone else outcomes
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """As `Consumer.release`."""
-        for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
+        ours = sorted((delivery for delivery in deliveries if self._leased.holds(_tag(delivery))), key=_holder)
+        for (model, consumer), group in groupby(ours, key=_holder):
             entries = [(tag.stream, tag.name, delivery.attempt) for delivery in group for tag in [_tag(delivery)]]
             self._leased.release(_queue(model), consumer, entries)
+        self._leased.let_go(delivery.tag for delivery in ours)
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.bury`."""
         with translated("bury"):
-            return [outcome for outcome in outcomes if self._bury(*outcome)]
+            return [outcome for outcome in outcomes if self._owns(outcome) and self._bury(*outcome)]
 
     def _bury(self, delivery: Delivery, result: Any) -> bool:
         keys, tag, request = Keys.of(delivery.request.model), _tag(delivery), delivery.request
@@ -156,7 +168,7 @@ class RedisConsumer:
             keys=[keys.streams[tag.stream - 1], keys.dead, keys.leases, keys.size],
             args=[*head, *letter, *result_fields(result)],
         )
-        self._leased.let_go(int(buried))
+        self._leased.let_go([tag])
         return bool(buried)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """The dead-letter queue of one model: a stream that only an operator empties."""
 
+import re
 from collections.abc import Collection, Sequence
 
 from redis import Redis
@@ -12,6 +13,9 @@ from predictq_broker.redis.scripts import Scripts
 from predictq_broker.wire import read_request
 
 __all__ = ["RedisDeadLetters"]
+
+_is_tag = re.compile(r"\d{1,19}-\d{1,19}").fullmatch
+"""Whether the server would take this for the name of an entry."""
 
 
 class RedisDeadLetters:
@@ -29,7 +33,7 @@ class RedisDeadLetters:
 
     def show(self, tag: str) -> DeadLetter | None:
         """As `DeadLetters.show`."""
-        found = self._range(tag, tag, 1)
+        found = self._range(tag, tag, 1) if _is_tag(tag) else []
         return found[0] if found else None
 
     def _range(self, first: str, last: str, limit: int) -> Sequence[DeadLetter]:
@@ -52,7 +56,7 @@ class RedisDeadLetters:
         """As `DeadLetters.replay`."""
         keys = [*self._keys.streams, self._keys.dead, self._keys.size]
         with translated("replay dead letters"):
-            return sum(int(self._scripts.replay(keys=keys, args=[tag])) for tag in self._tags(tags))
+            return sum(int(self._scripts.replay(keys=keys, args=[self._keys.prefix, tag])) for tag in self._tags(tags))
 
     def purge(self, tags: Collection[str] | None = None) -> int:
         """As `DeadLetters.purge`."""
@@ -62,5 +66,5 @@ class RedisDeadLetters:
 
     def _tags(self, tags: Collection[str] | None) -> Collection[str]:
         if tags is not None:
-            return tags
+            return [tag for tag in tags if _is_tag(tag)]
         return [name.decode() for name, _ in command(self._redis, "XRANGE", self._keys.dead, "-", "+")]

@@ -6,7 +6,7 @@ Requests and results are handed out the same way, so workers and subscribers sha
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -75,7 +75,7 @@ class Leased:
         self._watch = Watch()
         self._lock = threading.Lock()
         self._joined: set[Queue] = set()
-        self._held = 0
+        self._held: set[Hashable] = set()
         self._lost = 0
         self.consumer = self._new_name()
 
@@ -93,26 +93,28 @@ class Leased:
             if self.consumer == consumer:
                 self._joined.add(queue)
         now = int(reply[0]) + int(reply[1]) / 1e6
-        return now, self.hold(Entry(*entry) for entry in reply[2:]), consumer
+        return now, [Entry(*entry) for entry in reply[2:]], consumer
 
-    def hold(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Count what we hold; it is what we lose when we are fenced."""
-        held = list(entries)
+    def hold(self, tags: Iterable[Hashable]) -> None:
+        """Remember what we hold; it is what we lose when we are fenced."""
         with self._lock:
-            self._held += len(held)
-        return held
+            self._held.update(tags)
 
-    def let_go(self, count: int) -> None:
-        """Count what we no longer hold."""
+    def holds(self, tag: Hashable) -> bool:
+        """Whether this was received here and neither settled, given back nor lost since."""
+        return tag in self._held
+
+    def let_go(self, tags: Iterable[Hashable]) -> None:
+        """These are no longer ours."""
         with self._lock:
-            self._held = max(self._held - count, 0)
+            self._held.difference_update(tags)
 
     def _fenced(self, consumer: str) -> None:
         with self._lock:
             if self.consumer != consumer:
                 return
-            self._lost += self._held
-            self._held = 0
+            self._lost += len(self._held)
+            self._held.clear()
             self._joined.clear()
             self.consumer = self._new_name()
 
@@ -162,8 +164,7 @@ class Leased:
         """Give entries back; each is told by stream, name and attempt."""
         with translated("give requests back"):
             flat = [part for entry in entries for part in entry]
-            released = self._scripts.release(keys=queue.keys, args=[self._group, consumer, *flat])
-            self.let_go(int(released))
+            self._scripts.release(keys=queue.keys, args=[self._group, consumer, *flat])
 
     def leave(self) -> None:
         """Give up the lease at once; whatever was still held is given back unharmed."""
@@ -174,6 +175,7 @@ class Leased:
                     self._fence(queue, self.consumer, beat.decode(), leaves=True)
         with self._lock:
             self._joined.clear()
+            self._held.clear()
 
 
 def _holding(replies: Iterable[Any]) -> list[str]:

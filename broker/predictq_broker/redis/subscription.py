@@ -36,7 +36,6 @@ class RedisSubscription:
         self._scripts = scripts
         self._queue = queue
         self._leased = Leased(redis, scripts, SUBSCRIBERS, "subscriber", lease)
-        self._held: set[_Tag] = set()
 
     def receive(self, capacity: int, wait: float) -> Sequence[ResultDelivery]:
         """As `Subscription.receive`."""
@@ -71,7 +70,7 @@ class RedisSubscription:
 
     def _delivery(self, queue: Queue, entry: Entry, consumer: str) -> ResultDelivery:
         tag = _Tag(queue, entry.name, entry.attempt, consumer)
-        self._held.add(tag)
+        self._leased.hold([tag])
         result = read_result(model_of(queue.streams[0]), as_map(entry.fields))
         return ResultDelivery(result, tag, entry.attempt)
 
@@ -100,14 +99,15 @@ class RedisSubscription:
 
     def ack(self, deliveries: Sequence[ResultDelivery]) -> int:
         """As `Subscription.ack`."""
-        tags = sorted((_tag(delivery) for delivery in deliveries), key=_owner)
+        tags = sorted((tag for delivery in deliveries if self._leased.holds(tag := _tag(delivery))), key=_owner)
         acked = 0
         with translated("acknowledge results"):
             for (stream, leases, consumer), group in groupby(tags, key=_owner):
-                names = [tag.name for tag in group]
-                acked += int(self._scripts.ack(keys=[stream, leases], args=[SUBSCRIBERS, consumer, *names]))
-        self._held.difference_update(tags)
-        self._leased.let_go(acked)
+                ours = list(group)
+                names = [tag.name for tag in ours]
+                forgotten = int(self._scripts.ack(keys=[stream, leases], args=[SUBSCRIBERS, consumer, *names]))
+                self._leased.let_go(ours if forgotten else ())
+                acked += forgotten
         return acked
 
     def renew(self) -> int:
@@ -120,9 +120,6 @@ class RedisSubscription:
 
     def close(self) -> None:
         """As `Subscription.close`."""
-        held, self._held = self._held, set()
-        for tag in held:
-            self._leased.release(tag.queue, tag.consumer, [(1, tag.name, tag.attempt)])
         self._leased.leave()
 
 

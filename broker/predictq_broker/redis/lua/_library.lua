@@ -4,7 +4,7 @@
 --   predictq:{M}:requests:high|normal|low   streams of requests, one consumer group `workers` on each
 --   predictq:{M}:requests:leases            hash: consumer -> heartbeat counter, or `fenced`
 --   predictq:{M}:requests:bytes             bytes of the bodies in the three streams
---   predictq:{M}:id:<request id>            <fingerprint> <stream> <ms of acceptance>; expires after the window
+--   predictq:{M}:id:<request id>            <fingerprint> <stream number> <entry>; expires after the dedup window
 --   predictq:{M}:dead                       stream of dead letters
 --   predictq:{M}:results:<reply-to>         stream of results; a durable queue has a group `subscribers`
 --   predictq:{M}:results:<queue>:leases     hash as above, for its subscribers

@@ -15,21 +15,13 @@ local function field(fields, name)
   return ''
 end
 
--- The entry of a request that was accepted in this millisecond.
-local function find(stream, milliseconds, id)
-  for _, entry in ipairs(redis.call('XRANGE', stream, milliseconds, milliseconds)) do
-    if field(entry[2], 'id') == id then return entry end
-  end
-end
-
 local function withdraw(id)
   local known = redis.call('GET', prefix .. 'id:' .. id)
   if not known then return false end
-  local number, milliseconds = string.match(known, '^%S+ (%d) (%d+)$')
+  local number, entry = string.match(known, '^%S+ (%d) (%S+)$')
   local stream = KEYS[tonumber(number)]
-  local found = find(stream, milliseconds, id)
-  if not found or held(stream, found[1]) then return false end
-  local entry = found[1]
+  local found = redis.call('XRANGE', stream, entry, entry)[1]
+  if not found or held(stream, entry) then return false end
   redis.pcall('XACK', stream, group, entry)
   redis.call('XDEL', stream, entry)
   redis.call('DEL', prefix .. 'id:' .. id) -- so that the same id may be asked again

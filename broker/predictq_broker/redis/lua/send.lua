@@ -18,26 +18,16 @@ local function room_for_result(reply_to)
   return count < max_unread
 end
 
-local function repeated(known, fingerprint)
-  return string.sub(known, 1, #fingerprint) == fingerprint and 'D' or 'C'
-end
-
 local full = false
-local now = redis.call('TIME')
-local milliseconds = now[1] * 1000 + math.floor(now[2] / 1000)
-
 local function verdict(stream, id, fingerprint, reply_to, size, first, last)
   local key = prefix .. 'id:' .. id
+  local known = redis.call('GET', key)
+  if known then return string.sub(known, 1, #fingerprint) == fingerprint and 'D' or 'C' end
   full = full or held >= max_requests or bytes + size > max_bytes
-  local room = not full and room_for_result(reply_to)
-  if not room then
-    local known = redis.call('GET', key)
-    return known and repeated(known, fingerprint) or full and 'F' or 'U'
-  end
-  local record = fingerprint .. ' ' .. stream .. ' ' .. milliseconds
-  local known = redis.call('SET', key, record, 'NX', 'GET', 'PX', window)
-  if known then return repeated(known, fingerprint) end
-  redis.call('XADD', KEYS[stream], '*', unpack(ARGV, first, last))
+  if full then return 'F' end
+  if not room_for_result(reply_to) then return 'U' end
+  local entry = redis.call('XADD', KEYS[stream], '*', unpack(ARGV, first, last))
+  redis.call('SET', key, fingerprint .. ' ' .. stream .. ' ' .. entry, 'PX', window)
   held, bytes = held + 1, bytes + size
   return 'A'
 end

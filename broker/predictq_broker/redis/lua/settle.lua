@@ -4,9 +4,9 @@
 -- ARGV: group, consumer, prefix, inbox ttl (ms),
 --       number of templates, then for each: number of fields, fields… (what many results have in common)
 --       then for each outcome: stream number, entry, size, reply-to, template number, id, timings, body
--- Returns the numbers (from 1) of the outcomes that were not settled: somebody else owns those requests.
+-- Returns the numbers (from 1) of the outcomes that were not settled: somebody else did that. {0}: we were fenced.
 local group, consumer, prefix, inbox_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local owned = owns(KEYS[4], consumer)
+if not owns(KEYS[4], consumer) then return {0} end
 
 local templates, i = {}, 6
 for t = 1, tonumber(ARGV[5]) do
@@ -26,7 +26,7 @@ local lost, freed, n = {}, 0, 0
 local gone = {{'XDEL', KEYS[1]}, {'XDEL', KEYS[2]}, {'XDEL', KEYS[3]}} -- deleted together: it costs a third
 
 local function taken(stream, entry)
-  if not owned or redis.call('XACK', KEYS[stream], group, entry) == 0 then return false end
+  if redis.call('XACK', KEYS[stream], group, entry) == 0 then return false end
   gone[stream][#gone[stream] + 1] = entry
   return true
 end

@@ -1,0 +1,69 @@
+"""What the kernel does for a runner: die with its parent, be killed first when memory is short, tell its size.
+
+A `lifeline` is a pipe whose write end only the parent holds and into which nothing is ever written. When the parent
+ends, however it ends, the kernel closes it and signals the runner's process group, even if C code holds the GIL
+and even if the nursery is gone. (PR_SET_PDEATHSIG would follow the nursery, and the thread that started it.)
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+__all__ = ["arm_lifeline", "die_before_the_parent", "gain_no_privileges", "kill_group", "own_rss", "rss_of", "set_name"]
+
+_F_SETSIG: Final = 10
+_PR_SET_NAME: Final = 15
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_OOM_SCORE: Final = "500"
+
+
+def arm_lifeline(read_end: int) -> None:
+    """Kill this process's group when the write end of the pipe is closed."""
+    fcntl.fcntl(read_end, fcntl.F_SETOWN, -os.getpgrp())
+    fcntl.fcntl(read_end, _F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(read_end, fcntl.F_SETFL, fcntl.fcntl(read_end, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def die_before_the_parent() -> None:
+    """Where memory runs out, let the kernel choose this process rather than the worker, which answers for it."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+
+
+def gain_no_privileges() -> None:
+    """No program started from here can have more rights than this one, by setuid or otherwise."""
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def set_name(name: str) -> None:
+    """How `ps` and `top` show this process; at most 15 bytes are kept."""
+    _prctl(_PR_SET_NAME, name.encode()[:15])
+
+
+def _prctl(option: int, value: int | bytes) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def own_rss() -> int:
+    """Resident bytes of this process."""
+    return rss_of(os.getpid())
+
+
+def rss_of(pid: int) -> int:
+    """Resident bytes of process `pid`; 0 if it is gone."""
+    try:
+        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return resident * os.sysconf("SC_PAGE_SIZE")
+
+
+def kill_group(pid: int) -> None:
+    """Kill the process group that `pid` leads: it and whatever its model started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

@@ -1,0 +1,61 @@
+"""A runner in this process: the same answers without the child. For notebooks, tests and models one trusts."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final, Self
+
+from predictq_registry import Loaded, Package
+from predictq_worker.inference import Limits, predict_batch
+from predictq_worker.runner.linux import own_rss
+from predictq_worker.runner.loading import load_release
+from predictq_worker.runner.messages import LoadReport, Predicted
+
+__all__ = ["LocalRunner"]
+
+
+class LocalRunner:
+    """One release in this process. A model that crashes or hangs takes this process with it.
+
+    Attributes:
+        loaded: What loading the release showed.
+    """
+
+    def __init__(self, loaded: Loaded, report: LoadReport, limits: Limits) -> None:
+        """A runner of what `load_release` gave; `start` does both."""
+        self.loaded: Final = report
+        self._release: Final = loaded
+        self._limits: Final = limits
+        self._lock: Final = threading.Lock()
+
+    @classmethod
+    def start(cls, package: Package, limits: Limits) -> Self:
+        """A runner in which the release in `package` is loaded, checked and warm.
+
+        Raises:
+            ReleaseRefused: if the release must not serve.
+        """
+        return cls(*load_release(package, limits), limits)
+
+    def predict(
+        self, method: str, content_type: str, bodies: Sequence[bytes], timeout: float | None = None
+    ) -> Predicted:
+        """One answer for each body, in order. `timeout` is not kept: nothing can stop a thread."""
+        del timeout
+        with self._lock:
+            start = time.perf_counter()
+            answers = predict_batch(self._release, method, content_type, bodies, self._limits)
+            return Predicted(answers, time.perf_counter() - start)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can answer: as long as this process can."""
+        return True
+
+    def rss(self) -> int:
+        """Resident bytes of this process."""
+        return own_rss()
+
+    def close(self, grace: float = 1.0) -> None:
+        """Nothing to end; there so that it can stand in for a `Runner`."""
+        del grace
