@@ -37,9 +37,9 @@ class Loaded:
     differences: list[str] = field(default_factory=list[str])
 
     def call(self, method: str, model_input: object) -> Outputs:
-        """What the model's `method` gives for a `model_input` that the signature assembled.
+        """Whatever the model's `method` gives for a `model_input` that the signature assembled.
 
-        The outputs have the rows first; frames and sparse matrices come as arrays. A model may raise anything.
+        A model may return and raise anything: the caller judges both, and bounds what it makes of them.
 
         Raises:
             InputError: if the release has no such method.

@@ -12,8 +12,8 @@ __all__ = ["call", "jsonable", "per_row", "same"]
 
 
 def call(estimator: object, method: str, model_input: object) -> Outputs:
-    """What `method` gives for `model_input`, one output a row. The only place where a model is called."""
-    return per_row(getattr(estimator, method)(model_input))
+    """Whatever `method` gives for `model_input`. The only place where a model is called."""
+    return getattr(estimator, method)(model_input)
 
 
 def per_row(outputs: Outputs) -> Outputs:
@@ -36,6 +36,8 @@ def per_row(outputs: Outputs) -> Outputs:
 
 
 def _transposed(targets: list[Any]) -> Outputs:
+    if len({len(target) for target in targets}) > 1:
+        raise ValueError("the arrays, one a target, differ in their number of rows")
     if len({target.shape for target in targets}) == 1:
         return np.stack(targets, axis=1)
     return [[target[row].tolist() for target in targets] for row in range(targets[0].shape[0])]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from predictq_registry.errors import InputError, InvalidRelease
-from predictq_registry.outputs import call, jsonable
+from predictq_registry.outputs import call, jsonable, per_row
 from predictq_registry.signature import Signature
 
 __all__ = ["try_method"]
@@ -24,7 +24,7 @@ def try_method(estimator: object, method: str, signature: Signature, rows: Seque
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a trial's warnings are nobody's news
-            outputs = jsonable(call(estimator, method, signature.assemble([checked])))
+            outputs = jsonable(per_row(call(estimator, method, signature.assemble([checked]))))
     except Exception as error:  # a model may raise whatever it likes
         raise InvalidRelease(f"{method} fails on the sample: {type(error).__name__}: {error}") from error
     if len(outputs) != checked.count:

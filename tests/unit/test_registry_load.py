@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from predictq_registry import InputError, InvalidRelease, Loaded, Package, Registry, load
 from predictq_registry.manifest import sha256_of
+from predictq_registry.outputs import per_row
 
 ROWS = [[5.1, 3.0], [6.2, 2.5], [7.3, 1.5], [4.4, 3.5]]
 LABELS = ["a", "b", "b", "a"]
@@ -226,14 +227,18 @@ class Odd:
         return self.outputs(len(rows))
 
 
-def test_frames_and_sparse_outputs_become_arrays(package: Package) -> None:
+def test_frames_and_sparse_outputs_become_arrays() -> None:
     from scipy.sparse import csr_matrix
 
-    for outputs in (lambda n: pd.DataFrame({"a": range(n)}), lambda n: csr_matrix(np.arange(n).reshape(-1, 1))):
-        release = Loaded(Odd(outputs), package.manifest)
-        got = release.call("predict", np.zeros((2, 2)))
+    for outputs in (pd.DataFrame({"a": range(2)}), csr_matrix(np.arange(2).reshape(-1, 1))):
+        got = per_row(outputs)
         assert isinstance(got, np.ndarray)
         assert got.tolist() == [[0], [1]]
+
+
+def test_targets_that_differ_in_their_number_of_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="number of rows"):
+        per_row([np.zeros((2, 2)), np.zeros((3, 2))])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The nursery: one clean process that holds the libraries and no secrets, and forks runners when asked.
 
-Started as `python -P -m predictq_worker.runner.nursery`, with a Unix SEQPACKET socket as its standard input. Each
+Started by `Nursery`, with a Unix SEQPACKET socket as its standard input. Each
 message is a JSON object:
 
     {"op": "fork"} with two descriptors, the runner's socket and lifeline    →  {"pid": 4711}
@@ -129,7 +129,3 @@ def _reap(pid: int, children: set[int]) -> int | None:
         return None
     children.discard(pid)
     return status
-
-
-if __name__ == "__main__":
-    main()

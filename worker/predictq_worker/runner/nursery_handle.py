@@ -134,7 +134,7 @@ def _spawn(threads: int) -> _Living:
     with theirs:
         try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "predictq_worker.runner.nursery"],
+                [sys.executable, "-P", "-c", "from predictq_worker.runner.nursery import main; main()"],
                 stdin=theirs.fileno(),
                 env=runner_environment(os.environ, sys.path, threads),
                 close_fds=True,
