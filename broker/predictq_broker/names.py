@@ -1,7 +1,8 @@
 """The names that may become part of a key, a file or a log line."""
 
+import os
 import re
-import uuid
+import time
 
 from predictq_broker.errors import InvalidName
 
@@ -32,8 +33,11 @@ def is_inbox(reply_to: str) -> bool:
 
 
 def new_id() -> str:
-    """A request id nobody else has: 32 hexadecimal digits of a random UUID."""
-    return uuid.uuid4().hex
+    """A request id nobody else has: 32 hexadecimal digits, of which the first 12 are the time in milliseconds.
+
+    As in a UUID of version 7 (RFC 9562), ids made together sort together, so an index on them stays in cache.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 def new_inbox_name() -> str:

@@ -179,8 +179,8 @@ class Broker(Protocol):
     def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
         """Store each request whole or not at all, and say of each, in order, what became of it.
 
-        All must be for the same model. Requests are stored in order until the queue is full; all after that
-        one are `QUEUE_FULL`, so that of one caller's requests none overtakes another.
+        All must be for the same model. Requests are stored in order until the queue is full; all new ones after
+        that one are `QUEUE_FULL`, so that of one caller's requests none overtakes another.
 
         Raises:
             InvalidName: if a model, id or reply-to is no name; then nothing is stored.
@@ -192,7 +192,8 @@ class Broker(Protocol):
         """Withdraw requests that no consumer holds yet, and publish `cancelled` to their reply-to.
 
         Returns the ids withdrawn; the others are running or already answered, and their result stands. A request
-        is found for as long as its id is remembered: `Limits.dedup` seconds from acceptance.
+        is found for as long as its id is remembered: `Limits.dedup` seconds from acceptance. An id withdrawn is
+        forgotten, and may be asked again.
         """
         ...
 

@@ -1,0 +1,124 @@
+"""A worker's side of the embedded broker."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from sqlite3 import Connection
+
+from predictq_broker.messages import Delivery, Outcome
+from predictq_broker.names import check_name
+from predictq_broker.port import Capacity
+from predictq_broker.sqlite.bell import Bell
+from predictq_broker.sqlite.database import Database, now_ms
+from predictq_broker.sqlite.intake import Source, deliveries, take
+from predictq_broker.sqlite.lease import Lease
+from predictq_broker.sqlite.publishing import publish
+from predictq_broker.sqlite.sending import open_queue
+from predictq_broker.sqlite.slots import Tag, json_list, queue_of, tag_of
+from predictq_broker.sqlite.statements import sql
+
+__all__ = ["SqliteConsumer", "forget"]
+
+
+class SqliteConsumer:
+    """See `predictq_broker.port.Consumer`."""
+
+    def __init__(self, database: Database, name: str, lease: float, requests: Bell, results: Bell) -> None:
+        self._database = database
+        self._lease = Lease(database, name, lease)
+        self._requests = requests
+        self._results = results
+        self._queues: dict[str, int] = {}
+        self._closed = False
+
+    def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
+        """Requests, as each queue's capacity allows."""
+        if self._closed:
+            return []
+        self._introduce(wants)
+        queues = json_list(self._queues[model] for model in wants)
+        return self._requests.until(lambda: self._take(wants, queues), wait, lambda: self._closed)
+
+    def _introduce(self, models: Iterable[str]) -> None:
+        """Be seen as a consumer of these queues, before the first request and without one."""
+        if new := [check_name("model", model) for model in models if model not in self._queues]:
+            with self._database.write(durable=False) as connection:
+                found = {model: open_queue(connection, model).queue for model in new}
+                self._lease.serve(connection, found.values())
+            self._queues.update(found)
+
+    def _take(self, wants: Mapping[str, Capacity], queues: str) -> Sequence[Delivery]:
+        ((waiting,),) = self._database.read("peek_requests", {"queues": queues})
+        if not waiting:
+            return []
+        with self._database.write(durable=False) as connection:
+            consumer = self._lease.incarnation(connection)
+            sources = [Source(model, self._queues[model], consumer) for model in wants]
+            taken = [take(connection, source, wants[source.model]) for source in sources]
+            self._lease.took(sum(map(len, taken)))
+        return list(chain.from_iterable(map(deliveries, taken, sources)))
+
+    def renew(self) -> int:
+        """Keep the lease alive."""
+        return self._lease.renew()
+
+    def reclaim(self) -> int:
+        """Give back what dead consumers held."""
+        given_back = self._lease.reclaim()
+        if given_back:
+            self._requests.ring()
+            self._results.ring()
+        return given_back
+
+    def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Publish the results and forget the requests."""
+        return self._finish(outcomes, dead=False)
+
+    def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Publish the results and set the requests aside."""
+        return self._finish(outcomes, dead=True)
+
+    def _finish(self, outcomes: Sequence[Outcome], *, dead: bool) -> Sequence[Outcome]:
+        if not outcomes:
+            return []
+        tags = [tag_of(outcome.delivery.tag) for outcome in outcomes]
+        with self._database.write(durable=True) as connection:
+            now = now_ms()
+            ours = self._lease.surrender(connection, tags)
+            settled = [(tag, outcome) for tag, outcome in zip(tags, outcomes, strict=True) if ours.pop(tag[0], None)]
+            if dead:
+                _set_aside(connection, settled, now)
+            forget(connection, [(slot, size) for (slot, _, size), _ in settled])
+            publish(connection, [(delivery.request.reply_to, result) for _, (delivery, result) in settled], now)
+        self._results.ring()
+        return [outcome for _, outcome in settled]
+
+    def release(self, deliveries: Sequence[Delivery]) -> None:
+        """Give deliveries back unharmed."""
+        if deliveries:
+            self._lease.give_back([tag_of(delivery.tag) for delivery in deliveries])
+            self._requests.ring()
+
+    def close(self) -> None:
+        """Release what is held and give up the lease."""
+        self._closed = True
+        self._lease.close()
+        self._requests.ring()
+
+
+def forget(connection: Connection, settled: Sequence[tuple[int, int]]) -> None:
+    """Delete requests, told by slot and size of body, and take them off their queues' counts."""
+    slots = json_list(slot for slot, _ in settled)
+    connection.execute(sql("forget_requests"), {"slots": slots})
+    for queue in {queue_of(slot) for slot, _ in settled}:
+        sizes = [size for slot, size in settled if queue_of(slot) == queue]
+        connection.execute(sql("charge_queue"), {"queue": queue, "requests": -len(sizes), "bytes": -sum(sizes)})
+
+
+def _set_aside(connection: Connection, settled: Sequence[tuple[Tag, Outcome]], now: int) -> None:
+    connection.executemany(
+        sql("bury_request"),
+        [
+            (result.body.decode(errors="replace"), delivery.attempt, now / 1000, tag[0])
+            for tag, (delivery, result) in settled
+        ],
+    )

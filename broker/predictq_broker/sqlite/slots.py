@@ -1,0 +1,64 @@
+"""Where a message stands, told by its slot. The layout is described in `sql/schema.sql`."""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple, cast
+
+from predictq_broker.messages import Priority
+
+__all__ = [
+    "PRIORITIES",
+    "Span",
+    "Tag",
+    "json_list",
+    "priority_of",
+    "queue_of",
+    "queue_span",
+    "reply_span",
+    "tag_of",
+]
+
+PRIORITIES: Final = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
+"""A priority's stream is the queue's number times four, plus one, plus its place here."""
+
+_NUMBER_BITS: Final = 40
+_OWNER_BITS: Final = _NUMBER_BITS + 2
+
+Tag = tuple[int, int, int]
+"""An engine's handle on a delivery: the slot, the incarnation that holds it, and the size of its body."""
+
+
+class Span(NamedTuple):
+    """The first and the last slot of a queue or reply-to."""
+
+    first: int
+    last: int
+
+
+def tag_of(tag: object) -> Tag:
+    """The tag that this engine put into a delivery."""
+    return cast("Tag", tag)
+
+
+def queue_span(queue: int) -> Span:
+    """All slots of a queue's three streams."""
+    return Span((queue * 4 + 1) << _NUMBER_BITS, ((queue * 4 + 4) << _NUMBER_BITS) - 1)
+
+
+def reply_span(reply: int) -> Span:
+    """All slots of a reply-to's one stream."""
+    return Span(reply << _OWNER_BITS, ((reply * 4 + 1) << _NUMBER_BITS) - 1)
+
+
+def queue_of(slot: int) -> int:
+    """The queue, or the reply-to, that a slot belongs to."""
+    return slot >> _OWNER_BITS
+
+
+def priority_of(slot: int) -> Priority:
+    """The priority of the request that stands there."""
+    return PRIORITIES[((slot >> _NUMBER_BITS) & 3) - 1]
+
+
+def json_list(numbers: Iterable[int]) -> str:
+    """Numbers as SQLite's `json_each` reads them: one parameter for any number of values."""
+    return str(list(numbers))

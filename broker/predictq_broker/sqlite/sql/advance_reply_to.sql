@@ -1,0 +1,1 @@
+UPDATE reply_tos SET read = :read, touched = :now WHERE reply = :reply

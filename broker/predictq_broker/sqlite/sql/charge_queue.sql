@@ -1,0 +1,1 @@
+UPDATE queues SET requests = requests + :requests, bytes = bytes + :bytes WHERE queue = :queue

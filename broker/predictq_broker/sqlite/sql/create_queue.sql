@@ -1,0 +1,1 @@
+INSERT INTO queues (model) VALUES (:model) ON CONFLICT DO NOTHING

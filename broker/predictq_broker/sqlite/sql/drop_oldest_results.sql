@@ -1,0 +1,3 @@
+DELETE FROM results WHERE slot IN (
+    SELECT slot FROM results WHERE slot BETWEEN :first AND :last ORDER BY slot LIMIT :limit
+)

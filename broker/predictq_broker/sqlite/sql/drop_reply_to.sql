@@ -1,0 +1,1 @@
+DELETE FROM reply_tos WHERE reply = :reply AND unread <= 0

@@ -1,0 +1,1 @@
+DELETE FROM results WHERE slot BETWEEN :first AND :last

@@ -1,0 +1,1 @@
+DELETE FROM returned WHERE slot BETWEEN :first AND :last

@@ -1,0 +1,1 @@
+DELETE FROM consumers WHERE consumer = :consumer AND (:beat IS NULL OR beat = :beat)

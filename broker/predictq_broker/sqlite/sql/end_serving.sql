@@ -1,0 +1,1 @@
+DELETE FROM serves WHERE consumer = :consumer

@@ -1,0 +1,1 @@
+UPDATE streams SET last = last + :count WHERE stream = :stream RETURNING last

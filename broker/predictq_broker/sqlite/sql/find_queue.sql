@@ -1,0 +1,1 @@
+SELECT queue, requests, bytes FROM queues WHERE model = :model

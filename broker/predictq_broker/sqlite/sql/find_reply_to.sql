@@ -1,0 +1,1 @@
+SELECT reply, unread, read, last FROM reply_tos WHERE name = :name

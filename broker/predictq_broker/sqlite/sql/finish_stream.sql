@@ -1,0 +1,1 @@
+UPDATE streams SET read = last WHERE stream = :stream

@@ -1,0 +1,1 @@
+DELETE FROM returned WHERE slot IN (SELECT value FROM json_each(:slots))

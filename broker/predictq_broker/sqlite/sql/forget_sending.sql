@@ -1,0 +1,1 @@
+DELETE FROM sendings WHERE rowid = :sending

@@ -1,0 +1,1 @@
+UPDATE reply_tos SET unread = unread - :count WHERE reply = :reply

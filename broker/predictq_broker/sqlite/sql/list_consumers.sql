@@ -1,0 +1,1 @@
+SELECT consumer, beat, lease FROM consumers

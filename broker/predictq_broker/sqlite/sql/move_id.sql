@@ -1,0 +1,1 @@
+UPDATE ids SET slot = ? WHERE queue = ? AND id = ?

@@ -1,0 +1,1 @@
+SELECT unread > 0 FROM reply_tos WHERE name = :name

@@ -1,0 +1,1 @@
+INSERT OR REPLACE INTO ids (queue, id, fingerprint, until, slot) VALUES (?, ?, ?, ?, ?)

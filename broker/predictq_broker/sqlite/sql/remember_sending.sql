@@ -1,0 +1,1 @@
+INSERT INTO sendings (until, queue, ids) VALUES (:until, :queue, :ids)

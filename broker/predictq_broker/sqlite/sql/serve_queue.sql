@@ -1,0 +1,1 @@
+INSERT INTO serves (queue, consumer) VALUES (:queue, :consumer) ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+INSERT INTO consumers (consumer, name, lease, renewed) VALUES (:consumer, :name, :lease, :now)

@@ -1,0 +1,1 @@
+INSERT INTO requests (slot, accepted, id, reply_to, ttl, body) VALUES (?, ?, ?, ?, ?, ?)

@@ -1,0 +1,3 @@
+INSERT INTO requests (
+    slot, accepted, raw, id, reply_to, ttl, ref, method, content_type, rows, key, traceparent, body
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,3 @@
+INSERT INTO results (
+    model, version, digest, route, content_type, retry_after, slot, id, status, queued, batched, predicted, body
+) SELECT ?, ?, ?, ?, ?, ?, * FROM (VALUES (?, ?, ?, ?, ?, ?, ?))

@@ -1,0 +1,57 @@
+"""One suite for all engines: each test gets a broker of each, on an empty store."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from contract.engines import NAMES, Engine, memory_engine, redis_engine, sqlite_engine
+
+from predictq_broker.connect import connect
+from predictq_broker.port import Broker, Consumer, Inbox, Limits
+
+MakeBroker = Callable[..., Broker]
+
+
+@pytest.fixture(params=NAMES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    match request.param:
+        case "sqlite":
+            return sqlite_engine(tmp_path)
+        case "redis":
+            return redis_engine(request.getfixturevalue("redis_server"))
+        case _:
+            return memory_engine()
+
+
+@pytest.fixture
+def make_broker(engine: Engine) -> Iterator[MakeBroker]:
+    """Connects once more to the same store, as another process would; with `limits` by name."""
+    with contextlib.ExitStack() as opened:
+
+        def make(**limits: float) -> Broker:
+            broker = connect(engine.url, Limits(**limits))
+            opened.callback(broker.close)
+            return broker
+
+        yield make
+
+
+@pytest.fixture
+def broker(make_broker: MakeBroker) -> Broker:
+    return make_broker()
+
+
+@pytest.fixture
+def consumer(broker: Broker) -> Iterator[Consumer]:
+    consumer = broker.consumer("worker")
+    yield consumer
+    consumer.close()
+
+
+@pytest.fixture
+def inbox(broker: Broker) -> Iterator[Inbox]:
+    inbox = broker.inbox()
+    inbox.expect("iris")
+    yield inbox
+    inbox.close()
