@@ -76,11 +76,11 @@ class Request(NamedTuple):
         reply_to: The inbox or result queue that gets the result; empty if nobody wants it.
         method: What to call on the model: `predict`, `predict_proba` …
         content_type: How `body` is encoded, and how the outputs are wanted.
-        rows: How many rows the requester says `body` holds; batches are sized by it, the worker checks it.
+        rows: How many rows the requester says `body` holds. Batches are sized by it; the limit on rows is not.
         ttl: Seconds from acceptance, on the broker's clock, after which the answer is worthless; None: never.
         priority: Which of the model's queues to wait in.
-        key: For sticky routing; free text of the requester.
-        traceparent: W3C trace context, handed on as it came.
+        key: Free text of the requester, by which a rollout will keep its requests together.
+        traceparent: W3C trace context; it travels with the request.
     """
 
     model: str

@@ -64,9 +64,9 @@ class Consumer(Protocol):
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """Requests from the queues named in `wants`, as many as each one's capacity allows.
 
-        Blocks for at most `wait` seconds while there is none, then returns empty. Requests given back come
-        first, then high before normal before low priority, each in order of acceptance. A message that is not
-        a valid request is delivered too, with its `fault`.
+        Blocks for at most `wait` seconds while there is none, then returns empty. High comes before
+        normal before low priority; within each, those given back first, then in order of acceptance. A message
+        that is not a valid request is delivered too, with its `fault`.
         """
         ...
 

@@ -3,7 +3,7 @@
 from contract.conftest import MakeBroker
 from contract.making import answer, ask, drain, hold, ids, nothing_is_left, receive, send
 
-from predictq_broker.messages import Code, Priority
+from predictq_broker.messages import Code, Priority, Verdict
 from predictq_broker.port import Broker, Consumer, Inbox
 
 

@@ -27,6 +27,7 @@ class Follower:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._models: Sequence[str] = self._fixed
+        self._releases: Sequence[str] = self._fixed
 
     def start(self) -> None:
         """Look once, preload what was named, and begin to follow."""
@@ -42,6 +43,10 @@ class Follower:
     def models(self) -> Sequence[str]:
         """The models whose queues are to be read: those named, or else all there are."""
         return self._models
+
+    def releases(self) -> Sequence[str]:
+        """Those of them that the registry knows."""
+        return self._releases
 
     def stop(self) -> None:
         """Follow no more."""
@@ -61,11 +66,10 @@ class Follower:
         """Models of the registry, and queues where requests wait for a model that may not exist."""
         if self._fixed:
             return self._fixed
-        found: set[str] = set()
-        for source in (self._registry.models, self._broker.models):
-            try:
-                found.update(source())
-            except (RegistryError, BrokerError, OSError) as error:
-                _logger.warning("cannot list the models", extra={"why": str(error)})
-                found.update(self._models)
-        return sorted(found)
+        try:
+            self._releases = self._registry.models()
+            asked = self._broker.models()
+        except (RegistryError, BrokerError, OSError) as error:
+            _logger.warning("cannot list the models", extra={"why": str(error)})
+            asked = self._models
+        return sorted({*self._releases, *asked})

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -72,7 +72,7 @@ class Metrics:
         self._predict.observe(labels, (seconds,))
 
     def loaded(self, model: str, outcome: str) -> None:
-        """A release was loaded (`ok`) or not (`refused`, `failed`)."""
+        """A release was loaded (`ok`) or not (`failed`)."""
         self._loads.labels(model, outcome).inc()
 
     def swapped(self, model: str) -> None:
@@ -104,7 +104,13 @@ def _model(outcome: Outcome) -> str:
 class Gauges(Collector):
     """What is asked for at each scrape: the queues' figures and the models in memory."""
 
-    def __init__(self, resident: Callable[[], dict[str, int]], stats: Callable[[str], QueueStats]) -> None:
+    def __init__(
+        self,
+        models: Callable[[], Iterable[str]],
+        resident: Callable[[], dict[str, int]],
+        stats: Callable[[str], QueueStats],
+    ) -> None:
+        self._models = models
         self._resident = resident
         self._stats = stats
 
@@ -116,7 +122,7 @@ class Gauges(Collector):
             memory.add_metric([model], size)
         yield GaugeMetricFamily("predictq_resident_models", "Models in memory.", value=len(resident))
         yield memory
-        yield from self._queues(list(resident))
+        yield from self._queues(sorted({*self._models(), *resident}))
 
     def _queues(self, models: Sequence[str]) -> list[Metric]:
         queued = GaugeMetricFamily("predictq_queued_requests", "Requests that wait.", labels=["model"])

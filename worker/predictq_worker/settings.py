@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from predictq_broker import DEFAULT_URL, Survives
 
@@ -41,7 +41,8 @@ class WorkerSettings(BaseModel):
         memory_budget: Bytes of memory that releases may hold together; 0: half of what the machine has.
         http: Address of /metrics, /livez and /readyz; empty: none.
         log_format: `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
-        require_durability: Refuse to start on a broker that survives less.
+        require_durability: Refuse to start on a broker that survives less: `nothing`, `process-crash`, `power-loss`,
+            `node-loss`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +68,13 @@ class WorkerSettings(BaseModel):
     http: str = "127.0.0.1:9400"
     log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
     require_durability: Survives = Survives.NOTHING
+
+    @field_validator("require_durability", mode="before")
+    @classmethod
+    def _in_words(cls, given: object) -> object:
+        """Also as a word: `process-crash`."""
+        words = {level.name.lower(): level for level in Survives}
+        return words.get(given.lower().replace("-", "_"), given) if isinstance(given, str) else given
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **overrides: object) -> Self:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from predictq_broker import Broker, Survives, connect, masked
+from predictq_broker import Broker, BrokerError, Survives, connect, masked
 from predictq_registry import Registry
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.catalog import Catalog
@@ -75,7 +75,7 @@ class Worker:
             max_losses=settings.max_deliveries,
             max_body_bytes=settings.max_body_bytes,
         )
-        self.metrics.registry.register(Gauges(self._catalog.resident, self._broker.stats))
+        self.metrics.registry.register(Gauges(self._follower.releases, self._catalog.resident, self._broker.stats))
         self._http: HttpServer | None = None
         self._stopping = threading.Event()
         self._hurry = threading.Event()
@@ -117,10 +117,16 @@ class Worker:
         )
 
     def _check_durability(self) -> None:
+        """Ask the broker what it survives and say it; refuse to start if that is too little."""
         required = self._settings.require_durability
-        if required is Survives.NOTHING:
+        try:
+            survives, because = self._broker.durability()
+        except BrokerError as error:
+            if required is not Survives.NOTHING:
+                raise
+            _logger.warning("cannot ask the broker what it survives", extra={"why": str(error)})
             return
-        survives, because = self._broker.durability()
+        _logger.info("the broker survives", extra={"survives": survives.name.lower(), "because": because})
         if survives < required:
             raise NotDurable(f"{required.name.lower()} must be survived, but {because}")
 

@@ -16,7 +16,7 @@ from predictq_broker.redis.consumer import RedisConsumer
 from predictq_broker.redis.dead_letters import RedisDeadLetters
 from predictq_broker.redis.entries import accepted, fingerprint
 from predictq_broker.redis.inbox import RedisInbox
-from predictq_broker.redis.keys import MODELS, PRIORITIES, WORKERS, Keys, known_models
+from predictq_broker.redis.keys import PRIORITIES, WORKERS, Keys, Known, known_models
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.subscription import RedisSubscription
 from predictq_broker.wire import request_fields
@@ -41,7 +41,7 @@ class RedisBroker:
         self.limits = limits
         self._redis = redis
         self._scripts = Scripts.register(redis, shebang=shebang)
-        self._known: set[str] = set()
+        self._known = Known(redis)
 
     @classmethod
     def connect(cls, url: str, limits: Limits) -> "RedisBroker":
@@ -61,7 +61,7 @@ class RedisBroker:
             args += (_STREAM[request.priority], request.id, fingerprint(request), request.reply_to)
             args += (len(request.body), len(fields), *fields)
         with translated("send"):
-            self._make_known(requests[0].model)
+            self._known.announce((requests[0].model,))
             letters = self._scripts.send(keys=[*keys.streams, keys.size], args=args)
         return [_VERDICTS[letter] for letter in letters.decode()]
 
@@ -74,11 +74,6 @@ class RedisBroker:
             if request.model != model:
                 raise ValueError(f"one send is for one model, not for {model!r} and {request.model!r}")
         return Keys.of(model)
-
-    def _make_known(self, model: str) -> None:
-        if model not in self._known:
-            self._redis.sadd(MODELS, model)
-            self._known.add(model)
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
         """As `Broker.cancel`."""

@@ -1,7 +1,7 @@
 """A worker's side of the streams."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,7 @@ from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.port import Capacity, Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command, translated
 from predictq_broker.redis.entries import Entry, Tag, template, to_delivery
-from predictq_broker.redis.keys import MODELS, WORKERS, Keys
+from predictq_broker.redis.keys import WORKERS, Keys, Known
 from predictq_broker.redis.leases import Leased, Queue
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.wire import format_timings, result_fields
@@ -31,13 +31,13 @@ class RedisConsumer:
         self._scripts = scripts
         self._inbox_ttl = round(limits.inbox_ttl * 1000)
         self._leased = Leased(redis, scripts, WORKERS, name, lease)
-        self._known: set[str] = set()
+        self._known = Known(redis)
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
         deadline = time.monotonic() + wait
         with translated("receive requests"):
-            self._make_known(wants)
+            self._known.announce(wants)
             while True:
                 deliveries = self._take(wants)
                 left = deadline - time.monotonic()
@@ -46,12 +46,6 @@ class RedisConsumer:
                 deliveries = self._sleep(wants, min(left, MAX_BLOCK))
                 if deliveries:
                     return deliveries
-
-    def _make_known(self, models: Iterable[str]) -> None:
-        new = [model for model in models if model not in self._known]
-        if new:
-            self._redis.sadd(MODELS, *new)
-            self._known.update(new)
 
     def _take(self, wants: Mapping[str, Capacity]) -> list[Delivery]:
         return [delivery for model, capacity in wants.items() for delivery in self._take_from(model, capacity)]

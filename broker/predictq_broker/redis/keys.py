@@ -1,14 +1,17 @@
 """The keys of one model's queue. What each holds is told once, at the top of `lua/_library.lua`."""
 
+import time
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from predictq_broker.messages import Priority
 
-__all__ = ["MODELS", "PRIORITIES", "SUBSCRIBERS", "WORKERS", "Keys", "known_models", "model_of"]
+__all__ = ["MODELS", "PRIORITIES", "SUBSCRIBERS", "WORKERS", "Keys", "Known", "known_models", "model_of"]
 
 MODELS: Final = "predictq:models"
 WORKERS: Final = "workers"
 SUBSCRIBERS: Final = "subscribers"
+_AGAIN: Final = 5.0
 PRIORITIES: Final = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 """In the order the streams are read; a stream's number in a script is its place here, from 1."""
 
@@ -38,6 +41,22 @@ class Keys(NamedTuple):
     def results(self, reply_to: str) -> str:
         """The stream of results for `reply_to`."""
         return f"{self.prefix}results:{reply_to}"
+
+
+class Known:
+    """Says which models have a queue, and says it again now and then, lest a server that forgot does not know."""
+
+    def __init__(self, redis: Any) -> None:
+        self._redis = redis
+        self._said: dict[str, float] = {}
+
+    def announce(self, models: Iterable[str]) -> None:
+        """List these, unless that was done within the last seconds."""
+        now = time.monotonic()
+        due = [model for model in models if now - self._said.get(model, -_AGAIN) >= _AGAIN]
+        if due:
+            self._redis.sadd(MODELS, *due)
+            self._said.update(dict.fromkeys(due, now))
 
 
 def known_models(redis: Any) -> list[str]:

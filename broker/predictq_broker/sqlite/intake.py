@@ -10,7 +10,7 @@ from predictq_broker.messages import Delivery
 from predictq_broker.port import Capacity
 from predictq_broker.sqlite.database import now_ms
 from predictq_broker.sqlite.rows import Row, request_in
-from predictq_broker.sqlite.slots import priority_of, queue_span
+from predictq_broker.sqlite.slots import priority_of, stream_span, streams_of
 from predictq_broker.sqlite.statements import sql
 
 __all__ = ["Source", "deliveries", "take"]
@@ -63,14 +63,15 @@ class Clock(NamedTuple):
 
 
 def take(connection: Connection, source: Source, capacity: Capacity) -> list[Row]:
-    """What waits, up to `capacity`, now held by the consumer: the returned first, then by priority."""
+    """What waits, up to `capacity`, now held by the consumer: by priority, and within each the returned first."""
     room = Room(capacity)
     rows: list[Row] = []
-    if room.left:
-        rows += _take_returned(connection, source, room)
-    for stream, read in connection.execute(sql("find_unread_streams"), {"queue": source.queue}).fetchall():
+    unread = dict(connection.execute(sql("find_unread_streams"), {"queue": source.queue}).fetchall())
+    for stream in streams_of(source.queue):
         if room.left:
-            rows += _take_stream(connection, source, Stream(stream, read), room)
+            rows += _take_returned(connection, source, stream, room)
+        if room.left and stream in unread:
+            rows += _take_stream(connection, source, Stream(stream, unread[stream]), room)
     return rows
 
 
@@ -80,8 +81,8 @@ def deliveries(rows: Sequence[Row], source: Source) -> list[Delivery]:
     return [_delivery(row, source, clock) for row in rows]
 
 
-def _take_returned(connection: Connection, source: Source, room: Room) -> list[Row]:
-    first, last = queue_span(source.queue)
+def _take_returned(connection: Connection, source: Source, stream: int, room: Room) -> list[Row]:
+    first, last = stream_span(stream)
     cursor = connection.execute(sql("read_returned"), {"first": first, "last": last, "limit": room.requests})
     rows = room.fill(cursor)
     cursor.close()

@@ -12,8 +12,9 @@ __all__ = [
     "json_list",
     "priority_of",
     "queue_of",
-    "queue_span",
     "reply_span",
+    "stream_span",
+    "streams_of",
     "tag_of",
 ]
 
@@ -28,7 +29,7 @@ Tag = tuple[int, int, int]
 
 
 class Span(NamedTuple):
-    """The first and the last slot of a queue or reply-to."""
+    """The first and the last slot of a stream or reply-to."""
 
     first: int
     last: int
@@ -39,9 +40,14 @@ def tag_of(tag: object) -> Tag:
     return cast("Tag", tag)
 
 
-def queue_span(queue: int) -> Span:
-    """All slots of a queue's three streams."""
-    return Span((queue * 4 + 1) << _NUMBER_BITS, ((queue * 4 + 4) << _NUMBER_BITS) - 1)
+def streams_of(queue: int) -> range:
+    """The numbers of a queue's three streams, in the order they are read."""
+    return range(queue * 4 + 1, queue * 4 + 4)
+
+
+def stream_span(stream: int) -> Span:
+    """All slots of one stream."""
+    return Span(stream << _NUMBER_BITS, ((stream + 1) << _NUMBER_BITS) - 1)
 
 
 def reply_span(reply: int) -> Span:

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Withdraw requests that no consumer holds, and tell their requester.
 -- KEYS: high, normal, low, bytes. ARGV: group, prefix, inbox ttl (ms), ids…
 -- Returns the ids withdrawn.

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Hand entries to a consumer: those given back first, then new ones, stream by stream.
+-- Hand entries to a consumer: stream by stream, those given back first, then new ones.
 -- KEYS: streams in the order they are read, then leases
 -- ARGV: group, consumer, 1 if it joined before, max entries, max rows, max bytes
 -- Returns {seconds, microseconds, {stream number, entry, attempt, fields}…}, or {} if the consumer was fenced.
@@ -59,7 +59,9 @@ local function new(stream)
   end
 end
 
-for stream = 1, #KEYS - 1 do given_back(stream) end
-for stream = 1, #KEYS - 1 do new(stream) end
+for stream = 1, #KEYS - 1 do
+  given_back(stream)
+  new(stream)
+end
 if not joined then redis.call('HSET', leases, consumer, 0) end
 return reply
