@@ -51,6 +51,10 @@ class Capacity(NamedTuple):
     rows: int = 1 << 30
     size: int = 1 << 30
 
+    def after(self, request: Request) -> "Capacity":
+        """What is left when this request was taken."""
+        return Capacity(self.requests - 1, self.rows - request.rows, self.size - len(request.body))
+
 
 class Consumer(Protocol):
     """A worker's side: requests come under a lease, and leave by exactly one of settle, release and bury.

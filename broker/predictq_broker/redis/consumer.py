@@ -44,6 +44,8 @@ class RedisConsumer:
                 if deliveries or left <= 0 or not wants:
                     return deliveries
                 deliveries = self._sleep(wants, min(left, MAX_BLOCK))
+                if len(deliveries) >= _WOKEN:
+                    return deliveries + self._take(_without(wants, deliveries))
                 if deliveries:
                     return deliveries
 
@@ -80,16 +82,14 @@ class RedisConsumer:
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
-        left = {model: list(capacity) for model, capacity in wants.items()}
         fitting: list[Delivery] = []
         for delivery in deliveries:
-            room = left[delivery.request.model]
-            if min(room) > 0:
-                fitting.append(delivery)
-                used = (1, delivery.request.rows, len(delivery.request.body))
-                room[:] = [before - taken for before, taken in zip(room, used, strict=True)]
+            if delivery.request.model not in wants:
+                break
+            fitting.append(delivery)
+            wants = _without(wants, [delivery])
         if len(fitting) < len(deliveries):
-            self.release([delivery for delivery in deliveries if delivery not in fitting])
+            self.release(deliveries[len(fitting) :])
         return fitting
 
     def _woken(
@@ -168,6 +168,16 @@ class RedisConsumer:
     def close(self) -> None:
         """As `Consumer.close`."""
         self._leased.leave()
+
+
+def _without(wants: Mapping[str, Capacity], deliveries: Sequence[Delivery]) -> dict[str, Capacity]:
+    """The capacity that these leave; a model without any is left out."""
+    left = dict(wants)
+    for request, *_ in deliveries:
+        capacity = left.get(request.model)
+        if capacity is not None:
+            left[request.model] = capacity.after(request)
+    return {model: capacity for model, capacity in left.items() if min(capacity) > 0}
 
 
 def _queue(model: str) -> Queue:
