@@ -40,7 +40,7 @@ class Fault:
 
     times: int
     when: When
-    error: Exception
+    error: BaseException
 
 
 @dataclass
@@ -67,7 +67,7 @@ class FakeBroker:
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._numbers = count(1)
 
-    def fail(self, call: str, times: int = 1, when: When = "before", error: Exception | None = None) -> None:
+    def fail(self, call: str, times: int = 1, when: When = "before", error: BaseException | None = None) -> None:
         """Let the next `times` calls of `call` raise, before they had any effect or after they had all of it."""
         self._faults[call].append(Fault(times, when, error or BrokerUnavailable("the fake is down")))
 

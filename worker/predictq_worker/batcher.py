@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from typing import NamedTuple
 
 from predictq_worker.work import Work
@@ -42,7 +42,7 @@ class Batcher:
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
         self._changed = threading.Condition()
-        self._groups: dict[Kind, deque[Work]] = {}
+        self._groups: defaultdict[Kind, deque[Work]] = defaultdict(deque)
         self._alone: deque[Work] = deque()
         self._closed = False
 
@@ -52,19 +52,13 @@ class Batcher:
             if self._closed:
                 return False
             for work in works:
-                self._queue_of(work).append(work)
+                if work.alone:
+                    self._alone.append(work)
+                else:
+                    request = work.delivery.request
+                    self._groups[request.method, request.content_type].append(work)
             self._changed.notify()
         return True
-
-    def _queue_of(self, work: Work) -> deque[Work]:
-        if work.alone:
-            return self._alone
-        request = work.delivery.request
-        kind = (request.method, request.content_type)
-        group = self._groups.get(kind)
-        if group is None:
-            group = self._groups[kind] = deque()
-        return group
 
     def take(self, patience: float | None = None) -> Batch | None:
         """The next batch; an empty one after `patience` seconds without work. None: closed and empty."""

@@ -8,6 +8,7 @@ is loaded, checked and warm.
 import logging
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -71,12 +72,12 @@ class Catalog:
 
     def route(self, works: list[Work]) -> None:
         """Queue each with the release it asks for, or answer why that cannot be."""
-        by_target: dict[Target, list[Work]] = {}
+        by_target: defaultdict[tuple[str, str], list[Work]] = defaultdict(list)
         for work in works:
             request = work.delivery.request
-            by_target.setdefault(Target(request.model, request.ref), []).append(work)
+            by_target[request.model, request.ref].append(work)
         for target, group in by_target.items():
-            self._route(target, group)
+            self._route(Target(*target), group)
 
     def _route(self, target: Target, works: list[Work]) -> None:
         deployment = self._routes.get(target)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from predictq_broker import Capacity, Delivery
 
@@ -16,7 +16,7 @@ class Ledger:
         """Per model at most so many `requests`, `rows` and bytes (`size`) at once."""
         self._most = Capacity(requests, rows, size)
         self._changed = threading.Condition()
-        self._held: dict[object, Delivery] = {}
+        self._held: dict[int, Delivery] = {}  # by identity: it is the same object from receipt to end
         self._requests: Counter[str] = Counter()
         self._rows: Counter[str] = Counter()
         self._size: Counter[str] = Counter()
@@ -34,26 +34,26 @@ class Ledger:
         requests, rows, size = self._most
         return Capacity(requests - self._requests[model], rows - self._rows[model], size - self._size[model])
 
-    def enter(self, deliveries: Iterable[Delivery]) -> None:
+    def enter(self, deliveries: Collection[Delivery]) -> None:
         """These were received."""
         with self._changed:
-            for delivery in deliveries:
-                self._held[delivery.tag] = delivery
-                self._count(delivery, 1)
+            self._held.update((id(delivery), delivery) for delivery in deliveries)
+            self._count(deliveries, 1)
 
     def leave(self, deliveries: Iterable[Delivery]) -> None:
         """These are settled, buried, released or lost."""
         with self._changed:
-            for delivery in deliveries:
-                if self._held.pop(delivery.tag, None) is not None:
-                    self._count(delivery, -1)
+            gone = [delivery for delivery in deliveries if self._held.pop(id(delivery), None) is not None]
+            self._count(gone, -1)
             self._changed.notify_all()
 
-    def _count(self, delivery: Delivery, sign: int) -> None:
-        request = delivery.request
-        self._requests[request.model] += sign
-        self._rows[request.model] += sign * max(request.rows, 1)
-        self._size[request.model] += sign * len(request.body)
+    def _count(self, deliveries: Collection[Delivery], sign: int) -> None:
+        """In one sum a model: most batches are of one."""
+        for model in {delivery.request.model for delivery in deliveries}:
+            requests = [delivery.request for delivery in deliveries if delivery.request.model == model]
+            self._requests[model] += sign * len(requests)
+            self._rows[model] += sign * sum(request.rows for request in requests)
+            self._size[model] += sign * sum(len(request.body) for request in requests)
 
     def held(self) -> list[Delivery]:
         """All that is held now."""

@@ -6,7 +6,7 @@ Requests and results are handed out the same way, so workers and subscribers sha
 import threading
 import time
 import uuid
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from redis import Redis
@@ -75,7 +75,7 @@ class Leased:
         self._watch = Watch()
         self._lock = threading.Lock()
         self._joined: set[Queue] = set()
-        self._held: set[Hashable] = set()
+        self._held: dict[int, object] = {}  # tags by identity: it is the same object until the end
         self._lost = 0
         self.consumer = self._new_name()
 
@@ -95,19 +95,20 @@ class Leased:
         now = int(reply[0]) + int(reply[1]) / 1e6
         return now, [Entry(*entry) for entry in reply[2:]], consumer
 
-    def hold(self, tags: Iterable[Hashable]) -> None:
+    def hold(self, tags: Iterable[object]) -> None:
         """Remember what we hold; it is what we lose when we are fenced."""
         with self._lock:
-            self._held.update(tags)
+            self._held.update((id(tag), tag) for tag in tags)
 
-    def holds(self, tag: Hashable) -> bool:
+    def holds(self, tag: object) -> bool:
         """Whether this was received here and neither settled, given back nor lost since."""
-        return tag in self._held
+        return id(tag) in self._held
 
-    def let_go(self, tags: Iterable[Hashable]) -> None:
+    def let_go(self, tags: Iterable[object]) -> None:
         """These are no longer ours."""
         with self._lock:
-            self._held.difference_update(tags)
+            for tag in tags:
+                self._held.pop(id(tag), None)
 
     def _fenced(self, consumer: str) -> None:
         with self._lock:
