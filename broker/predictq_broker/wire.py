@@ -6,6 +6,7 @@ written by hand needs only `id`, `reply_to` and `body`, and a busy queue stores 
 
 import re
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Final
 
 from predictq_broker.messages import PROTOCOL_VERSION, Code, Fault, Priority, Request, Result, Timings
@@ -22,28 +23,29 @@ _PLAIN_NAME: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 
 Field = str | bytes | int | float
 _BLANK = Request(model="", body=b"")
+_HEADERS: Final = ("ref", "method", "content_type", "rows", "key", "traceparent")
+_headers: Final = attrgetter(*_HEADERS)
+_DEFAULTS: Final = _headers(_BLANK)
 
 
 def request_fields(request: Request) -> list[Field]:
     """The request as alternating names and values; `model` and `priority` are told by its queue."""
     fields: list[Field] = ["id", request.id]
     if request.reply_to:
-        fields += ["reply_to", request.reply_to]
+        fields += ("reply_to", request.reply_to)
     if request.ttl is not None:
-        fields += ["ttl", round(request.ttl * 1000)]
-    fields += _optional_headers(request)
-    fields += ["body", request.body]
+        fields += ("ttl", round(request.ttl * 1000))
+    if _headers(request) != _DEFAULTS:
+        fields += _optional_headers(request)
+    fields += ("body", request.body)
     return fields
 
 
 def _optional_headers(request: Request) -> list[Field]:
-    if request[7:] == _BLANK[7:] and request[3] == _BLANK[3] and request[5:7] == _BLANK[5:7]:
-        return []  # the common case: nothing but defaults
     fields: list[Field] = []
-    for name in ("ref", "method", "content_type", "rows", "key", "traceparent"):
-        value = getattr(request, name)
-        if value != getattr(_BLANK, name):
-            fields += [name, value]
+    for name, value, default in zip(_HEADERS, _headers(request), _DEFAULTS, strict=True):
+        if value != default:
+            fields += (name, value)
     return fields
 
 

@@ -66,14 +66,14 @@ class RedisBroker:
         return [_VERDICTS[letter] for letter in letters.decode()]
 
     def _keys(self, requests: Sequence[Request]) -> Keys:
-        model = check_name("model", requests[0].model)
+        models = {request.model for request in requests}
+        if len(models) > 1:
+            raise ValueError(f"one send is for one model, not for {', '.join(sorted(models))}")
+        for reply_to in {request.reply_to for request in requests} - {""}:
+            check_name("reply-to", reply_to)
         for request in requests:
             check_name("request id", request.id)
-            if request.reply_to:
-                check_name("reply-to", request.reply_to)
-            if request.model != model:
-                raise ValueError(f"one send is for one model, not for {model!r} and {request.model!r}")
-        return Keys.of(model)
+        return Keys.of(check_name("model", requests[0].model))
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
         """As `Broker.cancel`."""

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from predictq_broker.messages import JSON, Delivery, Request, Result
@@ -61,9 +62,14 @@ def to_delivery(model: str, entry: Entry, consumer: str, now: float) -> Delivery
 
 def fingerprint(request: Request) -> str:
     """What must be equal for a repeated id to be the same request: all that decides its answer."""
-    state = hashlib.blake2b(request.body, digest_size=9)
-    state.update(f"\0{request.ref}\0{request.method}\0{request.content_type}".encode())
-    return state.hexdigest()
+    return hashlib.blake2b(
+        request.body + _told(request.ref, request.method, request.content_type), digest_size=9
+    ).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _told(ref: str, method: str, content_type: str) -> bytes:
+    return f"\0{ref}\0{method}\0{content_type}".encode()
 
 
 def template(result: Result) -> tuple[str, ...]:
