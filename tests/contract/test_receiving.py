@@ -18,7 +18,7 @@ def test_a_higher_priority_comes_first_and_each_in_order_of_acceptance(broker: B
     assert ids(receive(consumer)) == ["high1", "high2", "normal1", "normal2", "low1", "low2"]
 
 
-def test_what_was_given_back_comes_first_within_its_priority_with_the_same_attempt(broker: Broker, consumer: Consumer) -> None:
+def test_what_was_given_back_comes_first_within_its_priority(broker: Broker, consumer: Consumer) -> None:
     consumer.release(hold(broker, consumer, ask("a"), ask("b")))
     send(broker, ask("c"), ask("d", priority=HIGH))
     again = receive(consumer)

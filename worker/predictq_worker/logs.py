@@ -30,7 +30,8 @@ def _stamp(record: logging.LogRecord) -> str:
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        event = {"time": _stamp(record), "level": record.levelname.lower(), "event": record.getMessage()}
+        event: dict[str, object] = {"time": _stamp(record), "level": record.levelname.lower()}
+        event["event"] = record.getMessage()
         event |= {"logger": record.name, **_extras(record)}
         if record.exc_info:
             event["exception"] = self.formatException(record.exc_info)

@@ -1,6 +1,6 @@
 """How we talk to the server: explicit timeouts, no hidden retries, and errors in our own terms."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ _LATER = ("LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY"
 
 
 @contextmanager
-def translated(what: str) -> Iterator[None]:
+def translated(what: str) -> Generator[None]:
     """Turn what redis-py raises while we do `what` into a `BrokerError` with the way out in it."""
     try:
         yield

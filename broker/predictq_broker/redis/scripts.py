@@ -14,7 +14,7 @@ __all__ = ["Script", "Scripts", "source"]
 @cache
 def source(name: str) -> str:
     """The text of `lua/<name>.lua` as the server gets it: its flags first, then the library, then the step."""
-    folder = resources.files(__package__) / "lua"
+    folder = resources.files("predictq_broker.redis") / "lua"
     step = (folder / f"{name}.lua").read_text()
     library = (folder / "_library.lua").read_text()
     flags, body = step.split("\n", 1) if step.startswith("#!") else ("#!lua", step)

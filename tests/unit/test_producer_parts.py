@@ -1,0 +1,96 @@
+"""Small parts whose limits a whole client would take long to reach."""
+
+import threading
+import time
+import uuid
+
+import pytest
+from echo_worker import EchoWorker, echo
+from fakes import FakeBroker
+
+from predictq import Client
+from predictq.backoff import Backoff
+from predictq.call import Call
+from predictq.due import Due
+from predictq.ids import Ids
+from predictq.remembered import Remembered
+from predictq_broker import Request, is_name
+
+
+def call(ttl: float | None) -> Call:
+    return Call(Request("iris", b"", id="a", ttl=ttl), 30.0, chosen=False)
+
+
+def test_ids_are_random_uuids_and_no_two_threads_get_the_same() -> None:
+    ids, made = Ids(), list[list[str]]()
+    threads = [threading.Thread(target=lambda: made.append([ids.next() for _ in range(3000)])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    every = [id_ for part in made for id_ in part]
+    assert len(set(every)) == 12_000
+    assert all(is_name(id_) and uuid.UUID(id_).hex == id_ and uuid.UUID(id_).version == 4 for id_ in every)
+
+
+@pytest.mark.parametrize("ttl", [0.001, 0.5, 5.0, 30.0, 3600.0, 1e7])
+def test_a_deadline_is_never_looked_at_early_and_at_most_a_thousandth_late(ttl: float) -> None:
+    due, waiting = Due(), call(ttl)
+    due.add(waiting, time.monotonic())
+    assert due.pop(waiting.expires - 1e-6) == []
+    assert 0.0 <= due.next - waiting.expires <= max(0.0101, ttl / 500)
+    assert due.pop(due.next) == [waiting]
+    assert due.next == float("inf")
+
+
+def test_deadlines_of_calls_that_ended_cost_no_memory_however_far_away() -> None:
+    due = Due()
+    for second in range(20_000):
+        ended = call(86_400.0 + second)
+        due.add(ended, time.monotonic())
+        due.discard(ended)
+    assert len(due._slots) == len(due._ends) < 3000
+    assert not any(due._slots.values())
+
+
+def test_a_call_without_deadline_is_never_due() -> None:
+    due, waiting = Due(), call(None)
+    due.add(waiting, time.monotonic())
+    due.discard(waiting)
+    assert due.next == float("inf")
+
+
+def test_a_client_holds_nothing_of_requests_that_ended() -> None:
+    broker = FakeBroker()
+    with EchoWorker(broker, "iris"), Client(broker=broker) as client:
+        for n in range(50):
+            client.predict("iris", [[n]])
+            client.submit("iris", [[n]], deadline=60).cancel()
+        exchange = client._connection._exchange
+        assert exchange is not None
+        assert len(exchange._pending) == 0
+        assert not any(exchange._pending._due._slots.values())
+        assert not exchange._pending._remembered._results
+
+
+def test_only_watched_answers_are_remembered_and_only_so_many() -> None:
+    memory = Remembered(most=2, most_bytes=10)
+    memory.offer(echo(Request("iris", b"1", id="stranger")))
+    assert memory.find(Request("iris", b"1", id="stranger")) is None
+    for id_ in "abc":
+        memory.watch(id_)
+        memory.offer(echo(Request("iris", b"123", id=id_)))
+    assert [memory.find(Request("iris", b"", id=id_)) is not None for id_ in "abc"] == [False, True, True]
+    memory.keep(echo(Request("iris", b"1234567", id="d")))
+    assert [memory.find(Request("iris", b"", id=id_)) is not None for id_ in "bcd"] == [False, True, True]
+    memory.keep(echo(Request("iris", b"12345678901", id="too large")))
+    assert memory.find(Request("iris", b"", id="too large")) is None
+    assert memory.find(Request("other", b"", id="d")) is None
+
+
+def test_waits_double_up_to_a_limit_with_jitter_and_begin_again_after_success() -> None:
+    backoff = Backoff(first=1.0, most=4.0)
+    for nominal in (1.0, 2.0, 4.0, 4.0):
+        assert nominal / 2 <= backoff.next() <= nominal
+    backoff.reset()
+    assert backoff.next() <= 1.0
