@@ -1,0 +1,1 @@
+"""The `predictq` command: publish, serve, ask, look, repair."""

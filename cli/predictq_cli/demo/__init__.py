@@ -1,0 +1,1 @@
+"""`predictq demo`: two releases of one model, a live swap under load, and every answer checked."""

@@ -1,0 +1,1 @@
+"""`predictq doctor`: what is wrong, where, and what to do about it."""
