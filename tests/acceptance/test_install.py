@@ -23,8 +23,6 @@ def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(python: Path, code: str, folder: Path) -> str:
     command = [python, "-I", "-c", code]
     ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-        [python, "-I", "-c", code], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()
 

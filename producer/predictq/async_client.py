@@ -1,0 +1,144 @@
+"""The client for programs of asyncio tasks."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Self, Unpack
+
+from predictq import bulk
+from predictq.asking import Options, build_request, checked_queue
+from predictq.call import Call, Event, tell
+from predictq.connection import Connection
+from predictq.errors import PredictqError
+from predictq.exchange import Exchange
+from predictq.gate import Gate
+from predictq.prediction import Prediction, prediction_of
+from predictq.settings import Settings
+from predictq.tasks import AcceptedCall, AwaitedCall, SentCall
+from predictq.values import Rows
+from predictq_broker import Broker
+
+__all__ = ["AsyncClient"]
+
+
+class AsyncClient:
+    """Asks models for predictions from asyncio; thousands of calls share one connection and are sent together.
+
+    It belongs to the event loop it is first used on, and connects then. Use it as an asynchronous context
+    manager, or close it. Arguments and errors are those of `Client`.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, settings: Settings | None = None, broker: Broker | None = None
+    ) -> None:
+        self._connection = Connection(url, settings, broker)
+        self._settings = self._connection.settings
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening: asyncio.Future[Exchange] | None = None
+        self._gate = Gate()
+        self._fresh: list[Call] = []
+
+    async def predict(
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        timeout: float | None = 30.0,  # noqa: ASYNC109  it is the request's deadline too
+        **options: Unpack[Options],
+    ) -> Prediction:
+        """Ask and wait for the answer, as `Client.predict`. Cancelling the task withdraws the request."""
+        exchange = await self._exchange()
+        request = build_request(
+            self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **bulk.with_timeout(options, timeout)
+        )
+        loop = asyncio.get_running_loop()
+        call = AwaitedCall(request, self._settings.retry_for, chosen="id" in options, ended=loop.create_future())
+        await self._ask(exchange, call)
+        try:
+            prediction = prediction_of(await call.ended)
+        except asyncio.CancelledError:
+            exchange.abandon(call)
+            raise
+        if isinstance(prediction, PredictqError):
+            raise prediction
+        return prediction
+
+    async def submit(self, model: str, rows: Rows, **options: Unpack[Options]) -> "asyncio.Future[Prediction]":
+        """Ask, and return a future as soon as the broker has accepted the request, as `Client.submit`.
+
+        Cancelling the future withdraws the request.
+        """
+        exchange = await self._exchange()
+        request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
+        call = AcceptedCall(request, self._settings.retry_for, chosen="id" in options)
+        call.future.add_done_callback(lambda future: future.cancelled() and exchange.abandon(call))
+        await self._judged(exchange, call)
+        return call.future
+
+    async def send(self, model: str, rows: Rows, *, reply_to: str = "", **options: Unpack[Options]) -> str:
+        """Ask, and have the answer put on a durable result queue, as `Client.send`."""
+        queue = checked_queue(reply_to) if reply_to else ""
+        exchange = await self._exchange()
+        request = build_request(self._settings, exchange.ids, model, rows, reply_to=queue, **options)
+        await self._judged(exchange, SentCall(request, self._settings.retry_for, chosen="id" in options))
+        return request.id
+
+    def map(
+        self, model: str, rows: Rows, *, chunk: int = 1000, window: int | None = None, **options: Unpack[Options]
+    ) -> AsyncGenerator[Prediction, None]:
+        """Ask about any number of rows, `chunk` at a time, as `Client.map`."""
+        plan = bulk.Plan["asyncio.Future[Prediction]"](rows, chunk, window or self._settings.window, options)
+        return bulk.run_async(plan, lambda part: self.submit(model, part, **options))
+
+    async def _judged(self, exchange: Exchange, call: SentCall) -> None:
+        await self._ask(exchange, call)
+        try:
+            error = await call.judged
+        except asyncio.CancelledError:
+            exchange.abandon(call)
+            raise
+        if error is not None:
+            raise error
+
+    async def _exchange(self) -> Exchange:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise RuntimeError("this AsyncClient belongs to another event loop: make one for each loop")
+        opening = self._opening
+        if opening is None or opening.done():
+            if self._connection.is_open:
+                return self._connection.exchange(self._deliver)
+            # It may block, so it is done in a thread: once, for all tasks that come meanwhile, and these stay in order.
+            opening = self._opening = asyncio.ensure_future(asyncio.to_thread(self._connection.exchange, self._deliver))
+        return await asyncio.shield(opening)
+
+    def _deliver(self, events: list[Event]) -> None:
+        """Bring what became of many calls to the loop at once."""
+        loop = self._loop
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
+            if loop is not None:
+                loop.call_soon_threadsafe(tell, events)
+
+    async def _ask(self, exchange: Exchange, call: Call) -> None:
+        if not self._gate.is_open(exchange.line, len(self._fresh)):
+            await self._gate.pass_through(exchange.line, call)
+        self._fresh.append(call)
+        if len(self._fresh) == 1:
+            asyncio.get_running_loop().call_soon(self._hand_over, exchange)
+
+    def _hand_over(self, exchange: Exchange) -> None:
+        """Give the exchange at once all that tasks have asked in this turn of the loop."""
+        calls, self._fresh = self._fresh, []
+        exchange.ask(calls)
+
+    async def close(self) -> None:
+        """End what is outstanding with `Cancelled`, and disconnect. Prompt; may be called twice."""
+        await asyncio.to_thread(self._connection.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

@@ -1,0 +1,79 @@
+"""One request on its way, from the caller who asked to the answer."""
+
+import math
+import time
+from enum import Enum, auto
+
+from predictq.prediction import Answer
+from predictq_broker import Request
+
+__all__ = ["Call", "Event", "Stage", "tell"]
+
+
+class Stage(Enum):
+    """How far a call has come. It only moves forward, and only `Pending` moves it."""
+
+    ASKED = auto()
+    ACCEPTED = auto()
+    DONE = auto()
+
+
+class Call:
+    """A request and what is known of it. Subclasses say how whoever waits for it is told.
+
+    Attributes:
+        request: What is asked.
+        chosen: Whether the caller chose the id: then an earlier question may have had it.
+        due: When that is looked at: at its deadline or soon after.
+        expires: Its deadline on the monotonic clock; `inf` if it has none.
+        give_up: When to stop offering it to a broker that cannot be reached, on the monotonic clock.
+        stage: How far it has come.
+        sent: Whether the broker may have it.
+        trouble: What went wrong when it was last offered to the broker.
+        early: An answer under a chosen id that came before the broker said that it is ours.
+        twin: Another call with the same id and the same question, told together with this one.
+    """
+
+    __slots__ = ("chosen", "due", "early", "expires", "give_up", "request", "sent", "stage", "trouble", "twin")
+
+    wants_answer = True
+    """Whether the result comes back to this client."""
+    wants_verdict = False
+    """Whether somebody waits to hear that the broker accepted it."""
+
+    def __init__(self, request: Request, retry_for: float, *, chosen: bool) -> None:
+        now = time.monotonic()
+        self.request = request
+        self.chosen = chosen
+        self.expires = math.inf if request.ttl is None else now + request.ttl
+        self.due = math.inf
+        self.give_up = now + retry_for
+        self.stage = Stage.ASKED
+        self.sent = False
+        self.trouble = ""
+        self.early: Answer | None = None
+        self.twin: Call | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the broker said that it has it."""
+        return self.stage is Stage.ACCEPTED
+
+    def accepted(self) -> None:
+        """The broker has it. Told only to those who want the verdict."""
+
+    def finished(self, answer: Answer) -> None:
+        """It came to its one end."""
+
+
+Event = tuple[Call, Answer | None]
+"""A call that came to its end; or, with None, one that was accepted."""
+
+
+def tell(events: list[Event]) -> None:
+    """Tell each call what became of it."""
+    for call, answer in events:
+        if answer is None:
+            call.accepted()
+        else:
+            call.finished(answer)

@@ -1,0 +1,134 @@
+"""The client for programs of threads."""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Self, Unpack
+
+from predictq import bulk
+from predictq.asking import Options, build_request, checked_queue
+from predictq.blocking import FutureCall, PredictionFuture, SendCall, WaitingCall
+from predictq.call import Call, tell
+from predictq.complaints import no_room
+from predictq.connection import Connection
+from predictq.exchange import Exchange
+from predictq.prediction import Prediction
+from predictq.settings import Settings
+from predictq.values import Rows
+from predictq_broker import Broker
+
+__all__ = ["Client"]
+
+_PATIENT = 15.0
+"""Seconds within which any engine gives up on one call. Who can wait that long may send from its own thread,
+which saves a thread switch; who cannot must not be caught in a call to a broker that does not answer."""
+
+
+class Client:
+    """Asks models for predictions. One is enough for a process; any number of threads may share it.
+
+    It connects when it is first used. Use it as a context manager, or close it. In a process forked later it
+    connects anew; futures of before the fork stay with the parent.
+
+    Args:
+        url: The broker; `PREDICTQ_BROKER_URL` if not given, `sqlite:///predictq.db` if that is not set.
+        settings: Limits and patience.
+        broker: A broker to use instead of a URL; it stays open when the client closes.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, settings: Settings | None = None, broker: Broker | None = None
+    ) -> None:
+        self._connection = Connection(url, settings, broker)
+        self._settings = self._connection.settings
+
+    def predict(
+        self, model: str, rows: Rows, *, timeout: float | None = 30.0, **options: Unpack[Options]
+    ) -> Prediction:
+        """Ask and wait for the answer.
+
+        Args:
+            model: Which model.
+            rows: A list of rows, of records or of texts; a NumPy array; a pandas, polars or Arrow table.
+            timeout: Seconds to wait; also the request's deadline, unless a nearer one is given. None: for ever.
+            **options: See `Options`.
+
+        Raises:
+            DeadlineExceeded: if no answer came in time; the request is withdrawn.
+            PredictqError: whatever else is in the way; see `predictq.errors`.
+        """
+        exchange = self._exchange()
+        request = build_request(
+            self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **bulk.with_timeout(options, timeout)
+        )
+        call = WaitingCall(request, self._settings.retry_for, chosen="id" in options)
+        with self._asked(exchange, call):
+            return call.wait()
+
+    def submit(self, model: str, rows: Rows, **options: Unpack[Options]) -> PredictionFuture:
+        """Ask, and return a future as soon as the broker has accepted the request.
+
+        Raises:
+            QueueFull: if there is no room now; nothing is stored.
+            Unavailable: if nobody knows whether it was accepted; submitting again with the same id is safe.
+            PredictqError: whatever else is in the way; see `predictq.errors`.
+        """
+        exchange = self._exchange()
+        request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
+        call = FutureCall(request, self._settings.retry_for, chosen="id" in options, abandon=exchange.abandon)
+        with self._asked(exchange, call):
+            call.wait_for_verdict()
+        return call.future
+
+    def send(self, model: str, rows: Rows, *, reply_to: str = "", **options: Unpack[Options]) -> str:
+        """Ask, and have the answer put on the durable result queue `reply_to`; empty: nobody wants it.
+
+        Returns the request's id once the broker has accepted it. Raises as `submit` does.
+        """
+        queue = checked_queue(reply_to) if reply_to else ""
+        exchange = self._exchange()
+        request = build_request(self._settings, exchange.ids, model, rows, reply_to=queue, **options)
+        call = SendCall(request, self._settings.retry_for, chosen="id" in options)
+        with self._asked(exchange, call):
+            call.wait_for_verdict()
+        return request.id
+
+    def map(
+        self, model: str, rows: Rows, *, chunk: int = 1000, window: int | None = None, **options: Unpack[Options]
+    ) -> Generator[Prediction, None, None]:
+        """Ask about any number of rows, `chunk` at a time; yields one prediction for each chunk, in order.
+
+        `rows` may be a generator: it is read only as far as needed, and at most `window` chunks are held. A full
+        queue is waited for. A chunk that fails raises here; then, and if the caller stops early, the chunks still
+        on their way are cancelled.
+        """
+        plan = bulk.Plan[PredictionFuture](rows, chunk, window or self._settings.window, options)
+        return bulk.run(plan, lambda part: self.submit(model, part, **options))
+
+    def _exchange(self) -> Exchange:
+        return self._connection.exchange(tell)
+
+    @contextmanager
+    def _asked(self, exchange: Exchange, call: Call) -> Generator[None, None, None]:
+        """Send the call; if a signal ends the waiting for it, nobody wants it any more."""
+        try:
+            self._ask(exchange, call)
+            yield
+        except BaseException:
+            exchange.abandon(call)
+            raise
+
+    def _ask(self, exchange: Exchange, call: Call) -> None:
+        if exchange.line.is_full and not exchange.line.wait_for_room(min(call.give_up, call.expires)):
+            raise no_room(call)
+        exchange.ask((call,), send_now=call.expires - time.monotonic() >= _PATIENT)
+
+    def close(self) -> None:
+        """End what is outstanding with `Cancelled`, and disconnect. Prompt; may be called twice."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,135 @@
+"""Sends what callers ask: everything that came together meanwhile goes in one call to the broker."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from predictq import complaints
+from predictq.backoff import Backoff
+from predictq.call import Call, Event, Stage
+from predictq.pending import Pending
+from predictq.post import Denied, Judged, NoAnswer, Post
+from predictq.settings import Settings
+from predictq.waiting_line import WaitingLine
+from predictq_broker import Request
+
+__all__ = ["Outbox"]
+
+_log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """A thread that empties the waiting line into the broker, in order, and tells callers the verdicts.
+
+    While the broker cannot be reached, what was offered goes back to the head of the line and is offered again
+    with the same ids, until it is told `Unavailable`.
+    """
+
+    def __init__(
+        self, post: Post, pending: Pending, settings: Settings, deliver: Callable[[list[Event]], None]
+    ) -> None:
+        self._post = post
+        self._pending = pending
+        self._deliver = deliver
+        self.line = WaitingLine(settings)
+        self._turn = threading.Lock()  # whoever holds it sends
+        self._backoff = Backoff()
+        self._pause = 0.0
+        self._closed = threading.Event()
+        self._offered: list[Call] = []
+        self._thread = threading.Thread(target=self._run, name="predictq-outbox", daemon=True)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def send_now(self) -> None:
+        """Send from the calling thread, unless another one is sending: it saves a lone request a thread switch."""
+        if not self._pause and self._turn.acquire(blocking=False):
+            try:
+                self._round()
+            finally:
+                self._turn.release()
+        self.line.wake_if_waiting()
+
+    def _run(self) -> None:
+        while self.line.wait():
+            with self._turn:
+                self._closed.wait(self._pause)
+                self._round()
+        self._withdraw()
+
+    def _round(self) -> None:
+        self._withdraw()
+        self._offered = self.line.take()
+        try:
+            self._offer(self._offered)
+        except BaseException:  # a signal in the thread of a caller: the others' requests go on without it
+            self.line.put_back([call for call in self._offered if call.stage is Stage.ASKED])
+            raise
+        if self._closed.is_set():
+            self._deliver(self._pending.failed(self._offered, complaints.closed))
+        self._offered = []
+
+    def _offer(self, batch: Sequence[Call]) -> None:
+        for model, calls in _by_model([call for call in batch if call.stage is not Stage.DONE]).items():
+            offered = self._post.offer(model, self._requests(calls), answers=any(c.wants_answer for c in calls))
+            if isinstance(offered, NoAnswer):
+                self._try_again([call for call in batch if call.stage is Stage.ASKED], offered)
+                return
+            self._tell(calls, offered)
+        self._pause = 0.0
+        self._backoff.reset()
+
+    def _withdraw(self) -> None:
+        for model, calls in _by_model(self.line.take_withdrawn()).items():
+            self._post.withdraw(model, [call.request.id for call in calls])
+
+    def _requests(self, calls: Sequence[Call]) -> list[Request]:
+        now = time.monotonic()
+        for call in calls:
+            call.sent = True
+        return [_with_time_left(call, now) for call in calls]
+
+    def _tell(self, calls: Sequence[Call], offered: Judged | Denied) -> None:
+        match offered:
+            case Judged(verdicts):
+                self._deliver(self._pending.judged(calls, verdicts))
+            case Denied():
+                self._deliver(self._pending.failed(calls, lambda call: complaints.denied(call, *offered)))
+            case _:
+                assert_never(offered)
+
+    def _try_again(self, calls: Sequence[Call], no_answer: NoAnswer) -> None:
+        if not self._pause:
+            _log.warning("the broker cannot be reached, trying again: %s", no_answer.reason)
+        for call in calls:
+            call.trouble = no_answer.reason
+        self.line.put_back(calls)
+        self._deliver(self._pending.failed(self.line.take_overdue(time.monotonic()), complaints.unavailable))
+        self._pause = self._backoff.next()
+
+    def close(self) -> list[Call]:
+        """Stop sending; returns the calls that have no verdict."""
+        self._closed.set()
+        left = [*self._offered, *self.line.close()]
+        if self._thread.ident is not None:
+            self._thread.join(0.3)
+        return [call for call in left if call.stage is Stage.ASKED]
+
+
+def _by_model(calls: Sequence[Call]) -> dict[str, list[Call]]:
+    groups: dict[str, list[Call]] = {}
+    for call in calls:
+        groups.setdefault(call.request.model, []).append(call)
+    return groups
+
+
+def _with_time_left(call: Call, now: float) -> Request:
+    """The request; if it had to wait here, its deadline is as much nearer."""
+    request = call.request
+    if request.ttl is None or call.expires - now > request.ttl - 0.05:
+        return request
+    return request._replace(ttl=max(call.expires - now, 0.001))
