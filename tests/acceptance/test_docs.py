@@ -110,7 +110,7 @@ def exercised() -> Metrics:
     metrics.loaded("iris", "ok")
     for count in (metrics.swapped, metrics.evicted, metrics.restarted):
         count("iris")
-    metrics.registry.register(Gauges(lambda: {"iris": 1}, lambda _: QueueStats(1, 1, 1.0, 1, 1)))
+    metrics.registry.register(Gauges(lambda: ["iris"], lambda: {"iris": 1}, lambda _: QueueStats(1, 1, 1.0, 1, 1)))
     return metrics
 
 

@@ -13,8 +13,9 @@ from predictq_broker.port import Capacity, Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command, translated
 from predictq_broker.redis.entries import Entry, Tag, template, to_delivery
 from predictq_broker.redis.keys import WORKERS, Keys, Known
-from predictq_broker.redis.leases import Leased, Queue
+from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.watch import Queue
 from predictq_broker.wire import format_timings, result_fields
 
 __all__ = ["RedisConsumer"]
@@ -36,7 +37,7 @@ class RedisConsumer:
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
         deadline = time.monotonic() + wait
-        with translated("receive requests"):
+        with self._leased.reading("receive requests"):
             self._known.announce(wants)
             while True:
                 deliveries = self._take(wants)
@@ -53,11 +54,12 @@ class RedisConsumer:
         return [delivery for model, capacity in wants.items() for delivery in self._take_from(model, capacity)]
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
-        now, entries, consumer = self._leased.receive(_queue(model), *capacity)
-        return self._held([to_delivery(model, entry, consumer, now) for entry in entries])
+        queue = _queue(model)
+        now, entries, consumer = self._leased.receive(queue, *capacity)
+        return self._held([to_delivery(model, entry, consumer, queue.leases, now) for entry in entries])
 
     def _held(self, deliveries: list[Delivery]) -> list[Delivery]:
-        self._leased.hold(delivery.tag for delivery in deliveries)
+        self._leased.hold(_tag(delivery) for delivery in deliveries)
         return deliveries
 
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
@@ -100,7 +102,8 @@ class RedisConsumer:
         for stream, entries in reply:
             model, number = streams[stream.decode()]
             found = [Entry(number, name, 1, fields) for name, fields in entries]
-            deliveries += [to_delivery(model, entry, consumer, now) for entry in found]
+            leases = Keys.of(model).leases
+            deliveries += [to_delivery(model, entry, consumer, leases, now) for entry in found]
         return self._held(deliveries)
 
     def renew(self) -> int:

@@ -10,7 +10,7 @@ from predictq_broker.messages import JSON, Delivery, Request, Result
 from predictq_broker.redis.keys import PRIORITIES
 from predictq_broker.wire import read_request
 
-__all__ = ["Entry", "Tag", "accepted", "as_map", "fingerprint", "template", "to_delivery"]
+__all__ = ["Entry", "Place", "Tag", "accepted", "as_map", "fingerprint", "template", "to_delivery"]
 
 Fields = Sequence[bytes]
 
@@ -24,6 +24,14 @@ class Entry(NamedTuple):
     fields: Fields
 
 
+class Place(NamedTuple):
+    """Where an entry is: the queue, told by its hash of leases, the number of the stream, and its name there."""
+
+    leases: str
+    stream: int
+    name: bytes
+
+
 class Tag(NamedTuple):
     """What a delivery's tag holds here: where its entry is, and under which name we hold it."""
 
@@ -31,6 +39,12 @@ class Tag(NamedTuple):
     name: bytes
     size: int
     consumer: str
+    leases: str
+
+    @property
+    def place(self) -> Place:
+        """Where its entry is."""
+        return Place(self.leases, self.stream, self.name)
 
 
 def as_map(fields: Fields) -> dict[bytes, bytes]:
@@ -44,14 +58,14 @@ def accepted(name: bytes) -> float:
     return int(name.partition(b"-")[0]) / 1e3
 
 
-def to_delivery(model: str, entry: Entry, consumer: str, now: float) -> Delivery:
+def to_delivery(model: str, entry: Entry, consumer: str, leases: str, now: float) -> Delivery:
     """The delivery of an entry; `now` is the server's clock, by which age and deadline are reckoned."""
     request, fault = read_request(model, PRIORITIES[entry.stream - 1], as_map(entry.fields))
     received = time.monotonic()
     age = now - accepted(entry.name)
     return Delivery(
         request=request,
-        tag=Tag(entry.stream, entry.name, len(request.body), consumer),
+        tag=Tag(entry.stream, entry.name, len(request.body), consumer, leases),
         attempt=entry.attempt,
         queued=max(age, 0.0),
         received=received,

@@ -4,59 +4,32 @@ Requests and results are handed out the same way, so workers and subscribers sha
 """
 
 import threading
-import time
 import uuid
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from redis import Redis
+from redis import exceptions as server
 
+from predictq_broker.errors import BrokerError
 from predictq_broker.redis.connection import command, translated
-from predictq_broker.redis.entries import Entry
+from predictq_broker.redis.entries import Entry, Place
 from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.watch import Queue, Watch
 
-__all__ = ["Leased", "Queue", "Watch"]
+__all__ = ["Held", "Leased"]
+
+_EVERY = 1_000_000
 
 
-class Queue(NamedTuple):
-    """What one lease covers: streams that are read in this order, and the hash of heartbeats."""
-
-    streams: tuple[str, ...]
-    leases: str
+class Held(Protocol):
+    """A tag: it knows where its entry is."""
 
     @property
-    def keys(self) -> list[str]:
-        """As the scripts want them."""
-        return [*self.streams, self.leases]
-
-
-class Watch:
-    """Which heartbeats stand still, and for how long, on our own monotonic clock."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], tuple[str, float]] = {}
-
-    def still(self, queue: Queue, beats: dict[str, str]) -> list[tuple[str, str]]:
-        """The consumers of `queue`, with their heartbeat, that have not moved for the length of their lease."""
-        now = time.monotonic()
-        for consumer, beat in beats.items():
-            known = self._seen.get((queue.leases, consumer))
-            if known is None or known[0] != beat:
-                self._seen[queue.leases, consumer] = (beat, now)
-        for leases, consumer in list(self._seen):
-            if leases == queue.leases and consumer not in beats:
-                del self._seen[leases, consumer]
-        return [
-            (consumer, beat)
-            for consumer, beat in beats.items()
-            if now - self._seen[queue.leases, consumer][1] >= lease_of(consumer)
-        ]
-
-
-def lease_of(consumer: str) -> float:
-    """The length of a consumer's lease in seconds, which its name ends with: `api-1.5f0c.10000`."""
-    milliseconds = consumer.rpartition(".")[2]
-    return int(milliseconds) / 1e3 if milliseconds.isdigit() else 10.0
+    def place(self) -> Place:
+        """Where its entry is."""
+        ...
 
 
 class Leased:
@@ -75,8 +48,9 @@ class Leased:
         self._watch = Watch()
         self._lock = threading.Lock()
         self._joined: set[Queue] = set()
-        self._held: dict[int, object] = {}  # tags by identity: it is the same object until the end
+        self._held: dict[int, Held] = {}  # tags by identity: it is the same object until the end
         self._lost = 0
+        self._in_doubt = False
         self.consumer = self._new_name()
 
     def _new_name(self) -> str:
@@ -84,6 +58,8 @@ class Leased:
 
     def receive(self, queue: Queue, entries: int, rows: int, size: int) -> tuple[float, list[Entry], str]:
         """Entries of `queue`, the server's clock, and the name under which we hold them."""
+        if self._in_doubt:
+            self._give_back_unknown()
         consumer, joined = self.consumer, queue in self._joined
         reply = self._scripts.receive(keys=queue.keys, args=[self._group, consumer, int(joined), entries, rows, size])
         if not reply:  # fenced: begin again under a new name, which cannot be
@@ -95,7 +71,41 @@ class Leased:
         now = int(reply[0]) + int(reply[1]) / 1e6
         return now, [Entry(*entry) for entry in reply[2:]], consumer
 
-    def hold(self, tags: Iterable[object]) -> None:
+    @contextmanager
+    def reading(self, what: str) -> Generator[None]:
+        """While we read: if that fails, the server may have handed us entries in an answer that never came."""
+        try:
+            with translated(what):
+                yield
+        except BrokerError:
+            self._in_doubt = True
+            raise
+
+    def _give_back_unknown(self) -> None:
+        """Give back, unharmed, what the server thinks we hold and we have never seen."""
+        with self._lock:
+            seen = {tag.place for tag in self._held.values()}
+        for queue in list(self._joined):
+            for number, stream in enumerate(queue.streams, 1):
+                pending = self._pending(stream)
+                unknown = [
+                    (number, name, attempt)
+                    for name, attempt in pending
+                    if Place(queue.leases, number, name) not in seen
+                ]
+                if unknown:
+                    self.release(queue, self.consumer, unknown)
+        self._in_doubt = False
+
+    def _pending(self, stream: str) -> list[tuple[bytes, int]]:
+        """The entries of `stream` that the server thinks we hold, each with its attempt."""
+        try:
+            reply = command(self._redis, "XPENDING", stream, self._group, "-", "+", _EVERY, self.consumer)
+        except server.ResponseError:
+            return []  # the queue is gone, and with it whatever it held
+        return [(name, int(attempt)) for name, _, _, attempt in reply]
+
+    def hold(self, tags: Iterable[Held]) -> None:
         """Remember what we hold; it is what we lose when we are fenced."""
         with self._lock:
             self._held.update((id(tag), tag) for tag in tags)

@@ -10,10 +10,11 @@ from redis import exceptions as server
 
 from predictq_broker.messages import ResultDelivery
 from predictq_broker.redis.connection import MAX_BLOCK, command, translated
-from predictq_broker.redis.entries import Entry, as_map
+from predictq_broker.redis.entries import Entry, Place, as_map
 from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models, model_of
-from predictq_broker.redis.leases import Leased, Queue
+from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.watch import Queue
 from predictq_broker.wire import read_result
 
 __all__ = ["RedisSubscription"]
@@ -26,6 +27,11 @@ class _Tag(NamedTuple):
     name: bytes
     attempt: int
     consumer: str
+
+    @property
+    def place(self) -> Place:
+        """Where its entry is."""
+        return Place(self.queue.leases, 1, self.name)
 
 
 class RedisSubscription:
@@ -40,7 +46,7 @@ class RedisSubscription:
     def receive(self, capacity: int, wait: float) -> Sequence[ResultDelivery]:
         """As `Subscription.receive`."""
         deadline = time.monotonic() + wait
-        with translated("receive results"):
+        with self._leased.reading("receive results"):
             while True:
                 queues = self._queues()
                 deliveries = self._take(queues, capacity)
