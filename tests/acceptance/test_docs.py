@@ -63,7 +63,7 @@ def test_every_worker_variable_is_documented_with_its_default() -> None:
     fields = WorkerSettings.model_fields
     defaults = {f"PREDICTQ_{name.upper()}": field.default for name, field in fields.items()}
     shown = {name: str(value + 0 if isinstance(value, int) else value) for name, value in defaults.items()}
-    assert told == shown | {"PREDICTQ_MODELS": "", "PREDICTQ_NAME": "worker-<pid>"}
+    assert told == shown | {"PREDICTQ_MODELS": "", "PREDICTQ_NAME": "<host>-<pid>"}
 
 
 def test_every_compose_variable_is_documented_with_its_default() -> None:
