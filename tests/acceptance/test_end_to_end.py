@@ -100,7 +100,7 @@ def test_each_wrong_request_gets_its_own_error_and_its_neighbours_their_answers(
         npy = Request("iris", good, id="not-npy", reply_to=inbox.name, content_type="application/x-npy")
         alias = Request("iris", good, id="no-alias", reply_to=inbox.name, ref="stable")
         method = Request("iris", good, id="no-method", reply_to=inbox.name, method="fit")
-        huge = Request("iris", b"[" + b",".join([b"[1,2,3,4]"] * 100_001) + b"]", id="huge", reply_to=inbox.name)
+        huge = Request("iris", b"[" + b",".join([b"[1,2,3,4]"] * 1_000_000) + b"]", id="huge", reply_to=inbox.name)
         broker.send([*requests, late, npy, alias, method, huge])
         results = {}
         while len(results) < len(requests) + 5:
