@@ -45,15 +45,26 @@ class Limits(NamedTuple):
 class Capacity(NamedTuple):
     """How much of one model's queue a consumer can take now. It gets at least one request if one waits,
     and stops at whichever is reached first; the request that crosses `rows` or `size` is the last.
+
+    `suspects` is how many may come that outlived a consumer (`attempt` > 1). Whoever holds few of them harms few
+    when it dies in turn: a request is set aside for what it did, not for where it happened to wait.
     """
 
     requests: int
     rows: int = 1 << 30
     size: int = 1 << 30
+    suspects: int = 1 << 30
+
+    @property
+    def any(self) -> bool:
+        """Whether there is room for a request that is under no suspicion."""
+        return self.requests > 0 and self.rows > 0 and self.size > 0
 
     def after(self, request: Request) -> "Capacity":
         """What is left when this request was taken."""
-        return Capacity(self.requests - 1, self.rows - request.rows, self.size - len(request.body))
+        return self._replace(
+            requests=self.requests - 1, rows=self.rows - request.rows, size=self.size - len(request.body)
+        )
 
 
 class Consumer(Protocol):

@@ -7,7 +7,7 @@ from contract.conftest import MakeBroker
 from contract.making import answer, ask, drain, eventually, hold, ids, let_pass, nothing_is_left, receive, send
 
 from predictq_broker.messages import Code
-from predictq_broker.port import Broker, Consumer, Inbox
+from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 
 LEASE = 0.2
 
@@ -170,3 +170,17 @@ def test_after_a_death_and_an_answer_nothing_is_left(
     other.close()
     assert [result.status for result in drain(inbox)] == [Code.OK]
     assert nothing_is_left(broker)
+
+
+def test_no_more_suspects_come_than_are_wanted_and_new_ones_come_all_the_same(
+    broker: Broker, silent: Consumer, other: Consumer
+) -> None:
+    hold(broker, silent, *[ask(name) for name in "abc"])
+    receive(other)
+    fence(other, 3)
+    send(broker, ask("new"))
+    wants = {"iris": Capacity(10, suspects=2)}
+    first = other.receive(wants, 1)
+    assert [(delivery.request.id, delivery.attempt) for delivery in first] == [("a", 2), ("b", 2), ("new", 1)]
+    assert list(other.receive({"iris": Capacity(10, suspects=0)}, 0)) == []
+    assert [delivery.request.id for delivery in other.receive(wants, 1)] == ["c"]

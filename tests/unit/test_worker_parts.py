@@ -25,13 +25,13 @@ def delivery(tag: object = 1, model: str = "iris", rows: int = 1, body: bytes = 
 
 
 def test_the_ledger_tells_the_room_that_is_left_for_each_model() -> None:
-    ledger = Ledger(requests=3, rows=10, size=100)
+    ledger = Ledger(Capacity(3, 10, 100, 2))
     ledger.enter([delivery(1, rows=4), delivery(2, "other")])
-    assert ledger.room(["iris", "other"]) == {"iris": Capacity(2, 6, 95), "other": Capacity(2, 9, 95)}
+    assert ledger.room(["iris", "other"]) == {"iris": Capacity(2, 6, 95, 2), "other": Capacity(2, 9, 95, 2)}
 
 
 def test_a_model_without_room_is_left_out_until_something_leaves() -> None:
-    ledger = Ledger(requests=3, rows=4, size=100)
+    ledger = Ledger(Capacity(3, 4, 100))
     held = delivery(1, rows=4)
     ledger.enter([held])
     assert ledger.room(["iris"]) == {}

@@ -79,8 +79,9 @@ class Intake:
         if not wants:
             self._ledger.wait_for_change(_IMPATIENT if models else _PATIENT / 10)
             return []
-        # while a model is left out for want of room, look again soon
-        return self._consumer.receive(wants, _PATIENT if len(wants) == len(models) else _IMPATIENT)
+        # while anything is left out for want of room, look again soon
+        all_wanted = len(wants) == len(models) and not self._ledger.suspects
+        return self._consumer.receive(wants, _PATIENT if all_wanted else _IMPATIENT)
 
     def _take_in(self, deliveries: Sequence[Delivery]) -> None:
         self._ledger.enter(deliveries)

@@ -12,27 +12,38 @@ __all__ = ["Ledger"]
 class Ledger:
     """Every delivery between `receive` and its end. A model whose buffer is full is not read from."""
 
-    def __init__(self, requests: int, rows: int, size: int) -> None:
-        """Per model at most so many `requests`, `rows` and bytes (`size`) at once."""
-        self._most = Capacity(requests, rows, size)
+    def __init__(self, most: Capacity) -> None:
+        """Of each model at most so much at once."""
+        self._most = most
         self._changed = threading.Condition()
         self._held: dict[int, Delivery] = {}  # by identity: it is the same object from receipt to end
         self._requests: Counter[str] = Counter()
         self._rows: Counter[str] = Counter()
         self._size: Counter[str] = Counter()
+        self._suspects: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._held)
+
+    @property
+    def suspects(self) -> int:
+        """How many are held that outlived a worker."""
+        return self._suspects.total()
 
     def room(self, models: Iterable[str]) -> dict[str, Capacity]:
         """What can be taken now; models that have no room are left out."""
         with self._changed:
             free = {model: self._room(model) for model in models}
-        return {model: capacity for model, capacity in free.items() if min(capacity) > 0}
+        return {model: capacity for model, capacity in free.items() if capacity.any}
 
     def _room(self, model: str) -> Capacity:
-        requests, rows, size = self._most
-        return Capacity(requests - self._requests[model], rows - self._rows[model], size - self._size[model])
+        requests, rows, size, suspects = self._most
+        return Capacity(
+            requests - self._requests[model],
+            rows - self._rows[model],
+            size - self._size[model],
+            suspects - self._suspects[model],
+        )
 
     def enter(self, deliveries: Collection[Delivery]) -> None:
         """These were received."""
@@ -50,7 +61,9 @@ class Ledger:
     def _count(self, deliveries: Collection[Delivery], sign: int) -> None:
         """In one sum a model: most batches are of one."""
         for model in {delivery.request.model for delivery in deliveries}:
-            requests = [delivery.request for delivery in deliveries if delivery.request.model == model]
+            of_model = [delivery for delivery in deliveries if delivery.request.model == model]
+            requests = [delivery.request for delivery in of_model]
+            self._suspects[model] += sign * sum(delivery.attempt > 1 for delivery in of_model)
             self._requests[model] += sign * len(requests)
             self._rows[model] += sign * sum(request.rows for request in requests)
             self._size[model] += sign * sum(len(request.body) for request in requests)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from predictq_broker import Broker, BrokerError, Survives, connect, masked
+from predictq_broker import Broker, BrokerError, Capacity, Survives, connect, masked
 from predictq_registry import Registry
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.catalog import Catalog
@@ -35,6 +35,10 @@ __all__ = ["NotDurable", "Worker"]
 _logger = logging.getLogger(__name__)
 
 
+_SUSPECTS = 64
+"""How many requests of a model are held that outlived a worker: they run alone, and if we die we harm no more."""
+
+
 class NotDurable(Exception):
     """The broker survives less than `require_durability` demands."""
 
@@ -51,7 +55,7 @@ class Worker:
         self.metrics = Metrics()
         # two batches a runner: one that runs, one that gathers; twice that, so that reading never waits for settling
         rows = 4 * settings.max_batch_rows * settings.runners
-        self._ledger = Ledger(requests=rows, rows=max(rows, settings.max_rows), size=8 * settings.max_batch_bytes)
+        self._ledger = Ledger(Capacity(rows, max(rows, settings.max_rows), 8 * settings.max_batch_bytes, _SUSPECTS))
         self._consumer = self._broker.consumer(settings.name, settings.lease)
         self._settler = Settler(self._consumer, self._ledger, self.metrics)
         self._keeper = Keeper(self._consumer, settings.lease, self.metrics)

@@ -36,31 +36,32 @@ class RedisConsumer:
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
-        deadline = time.monotonic() + wait
         with self._leased.reading("receive requests"):
             self._known.announce(wants)
-            while True:
-                deliveries = self._take(wants)
-                left = deadline - time.monotonic()
-                if deliveries or left <= 0 or not wants:
-                    return deliveries
-                deliveries = self._sleep(wants, min(left, MAX_BLOCK))
-                if len(deliveries) >= _WOKEN:
-                    return deliveries + self._take(_without(wants, deliveries))
-                if deliveries:
-                    return deliveries
+            deliveries = self._read(wants, time.monotonic() + wait)
+        # held only now: what was read before a failure is not ours to lose, and is given back by the next read
+        self._leased.hold(_tag(delivery) for delivery in deliveries)
+        return deliveries
+
+    def _read(self, wants: Mapping[str, Capacity], deadline: float) -> list[Delivery]:
+        while True:
+            deliveries = self._take(wants)
+            left = deadline - time.monotonic()
+            if deliveries or left <= 0 or not wants:
+                return deliveries
+            deliveries = self._sleep(wants, min(left, MAX_BLOCK))
+            if len(deliveries) >= _WOKEN:
+                return deliveries + self._take(_without(wants, deliveries))
+            if deliveries:
+                return deliveries
 
     def _take(self, wants: Mapping[str, Capacity]) -> list[Delivery]:
         return [delivery for model, capacity in wants.items() for delivery in self._take_from(model, capacity)]
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
-        now, entries, consumer = self._leased.receive(queue, *capacity)
-        return self._held([to_delivery(model, entry, consumer, queue.leases, now) for entry in entries])
-
-    def _held(self, deliveries: list[Delivery]) -> list[Delivery]:
-        self._leased.hold(_tag(delivery) for delivery in deliveries)
-        return deliveries
+        now, entries, consumer = self._leased.receive(queue, capacity)
+        return [to_delivery(model, entry, consumer, queue.leases, now) for entry in entries]
 
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
@@ -79,8 +80,19 @@ class RedisConsumer:
             return []  # the queue was removed under us; the next read makes it anew
         if isinstance(reply, Exception):
             raise reply
-        woken = self._woken(reply or [], streams, consumer, clock)
-        return self._fitting(woken, wants)
+        return self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
+
+    def _woken(
+        self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: tuple[int, int]
+    ) -> list[Delivery]:
+        now = clock[0] + clock[1] / 1e6
+        deliveries: list[Delivery] = []
+        for stream, entries in reply:
+            model, number = streams[stream.decode()]
+            leases = Keys.of(model).leases
+            found = [Entry(number, name, 1, fields) for name, fields in entries]
+            deliveries += [to_delivery(model, entry, consumer, leases, now) for entry in found]
+        return deliveries
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
@@ -91,20 +103,8 @@ class RedisConsumer:
             fitting.append(delivery)
             wants = _without(wants, [delivery])
         if len(fitting) < len(deliveries):
-            self.release(deliveries[len(fitting) :])
+            self._give_back(deliveries[len(fitting) :])
         return fitting
-
-    def _woken(
-        self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: tuple[int, int]
-    ) -> list[Delivery]:
-        now = clock[0] + clock[1] / 1e6
-        deliveries: list[Delivery] = []
-        for stream, entries in reply:
-            model, number = streams[stream.decode()]
-            found = [Entry(number, name, 1, fields) for name, fields in entries]
-            leases = Keys.of(model).leases
-            deliveries += [to_delivery(model, entry, consumer, leases, now) for entry in found]
-        return self._held(deliveries)
 
     def renew(self) -> int:
         """As `Consumer.renew`."""
@@ -140,17 +140,20 @@ class RedisConsumer:
         lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=head + rows)
         if lost == [0]:
             return []
-        self._leased.let_go(outcome.delivery.tag for outcome in outcomes)
+        self._leased.let_go(_tag(outcome.delivery) for outcome in outcomes)
         gone = set(lost)
         return [outcome for n, outcome in enumerate(outcomes, 1) if n not in gone] if gone else outcomes
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """As `Consumer.release`."""
-        ours = sorted((delivery for delivery in deliveries if self._leased.holds(_tag(delivery))), key=_holder)
-        for (model, consumer), group in groupby(ours, key=_holder):
+        ours = [delivery for delivery in deliveries if self._leased.holds(_tag(delivery))]
+        self._give_back(ours)
+        self._leased.let_go(_tag(delivery) for delivery in ours)
+
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
             entries = [(tag.stream, tag.name, delivery.attempt) for delivery in group for tag in [_tag(delivery)]]
             self._leased.release(_queue(model), consumer, entries)
-        self._leased.let_go(delivery.tag for delivery in ours)
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.bury`."""
@@ -180,7 +183,7 @@ def _without(wants: Mapping[str, Capacity], deliveries: Sequence[Delivery]) -> d
         capacity = left.get(request.model)
         if capacity is not None:
             left[request.model] = capacity.after(request)
-    return {model: capacity for model, capacity in left.items() if min(capacity) > 0}
+    return {model: capacity for model, capacity in left.items() if capacity.any}
 
 
 def _queue(model: str) -> Queue:

@@ -13,6 +13,7 @@ from redis import Redis
 from redis import exceptions as server
 
 from predictq_broker.errors import BrokerError
+from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import command, translated
 from predictq_broker.redis.entries import Entry, Place
 from predictq_broker.redis.scripts import Scripts
@@ -45,7 +46,7 @@ class Leased:
         self._group = group
         self._name = name
         self._lease = lease
-        self._watch = Watch()
+        self._watch = Watch(lease)
         self._lock = threading.Lock()
         self._joined: set[Queue] = set()
         self._held: dict[int, Held] = {}  # tags by identity: it is the same object until the end
@@ -56,15 +57,15 @@ class Leased:
     def _new_name(self) -> str:
         return f"{self._name}.{uuid.uuid4().hex[:12]}.{round(self._lease * 1000)}"
 
-    def receive(self, queue: Queue, entries: int, rows: int, size: int) -> tuple[float, list[Entry], str]:
+    def receive(self, queue: Queue, capacity: Capacity) -> tuple[float, list[Entry], str]:
         """Entries of `queue`, the server's clock, and the name under which we hold them."""
         if self._in_doubt:
             self._give_back_unknown()
         consumer, joined = self.consumer, queue in self._joined
-        reply = self._scripts.receive(keys=queue.keys, args=[self._group, consumer, int(joined), entries, rows, size])
+        reply = self._scripts.receive(keys=queue.keys, args=[self._group, consumer, int(joined), *capacity])
         if not reply:  # fenced: begin again under a new name, which cannot be
             self._fenced(consumer)
-            return self.receive(queue, entries, rows, size)
+            return self.receive(queue, capacity)
         with self._lock:
             if self.consumer == consumer:
                 self._joined.add(queue)

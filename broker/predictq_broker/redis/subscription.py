@@ -9,6 +9,7 @@ from redis import Redis
 from redis import exceptions as server
 
 from predictq_broker.messages import ResultDelivery
+from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import MAX_BLOCK, command, translated
 from predictq_broker.redis.entries import Entry, Place, as_map
 from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models, model_of
@@ -18,8 +19,6 @@ from predictq_broker.redis.watch import Queue
 from predictq_broker.wire import read_result
 
 __all__ = ["RedisSubscription"]
-
-_EVERYTHING = 1 << 30
 
 
 class _Tag(NamedTuple):
@@ -45,15 +44,19 @@ class RedisSubscription:
 
     def receive(self, capacity: int, wait: float) -> Sequence[ResultDelivery]:
         """As `Subscription.receive`."""
-        deadline = time.monotonic() + wait
         with self._leased.reading("receive results"):
-            while True:
-                queues = self._queues()
-                deliveries = self._take(queues, capacity)
-                left = deadline - time.monotonic()
-                if deliveries or left <= 0:
-                    return deliveries
-                self._sleep(queues, min(left, MAX_BLOCK))
+            deliveries = self._read(capacity, time.monotonic() + wait)
+        self._leased.hold(_tag(delivery) for delivery in deliveries)  # only now: see `RedisConsumer.receive`
+        return deliveries
+
+    def _read(self, capacity: int, deadline: float) -> list[ResultDelivery]:
+        while True:
+            queues = self._queues()
+            deliveries = self._take(queues, capacity)
+            left = deadline - time.monotonic()
+            if deliveries or left <= 0:
+                return deliveries
+            self._sleep(queues, min(left, MAX_BLOCK))
 
     def _queues(self) -> list[Queue]:
         """The streams there are now: a model's appears with its first result."""
@@ -70,13 +73,12 @@ class RedisSubscription:
             room = capacity - len(deliveries)
             if room <= 0:
                 break
-            _, entries, consumer = self._leased.receive(queue, room, _EVERYTHING, _EVERYTHING)
+            _, entries, consumer = self._leased.receive(queue, Capacity(room))
             deliveries += [self._delivery(queue, entry, consumer) for entry in entries]
         return deliveries
 
     def _delivery(self, queue: Queue, entry: Entry, consumer: str) -> ResultDelivery:
         tag = _Tag(queue, entry.name, entry.attempt, consumer)
-        self._leased.hold([tag])
         result = read_result(model_of(queue.streams[0]), as_map(entry.fields))
         return ResultDelivery(result, tag, entry.attempt)
 

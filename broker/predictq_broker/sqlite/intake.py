@@ -35,7 +35,7 @@ class Room:
     """What is left of a capacity."""
 
     def __init__(self, capacity: Capacity) -> None:
-        self.requests, self.rows, self.size = capacity
+        self.requests, self.rows, self.size, self.suspects = capacity
 
     @property
     def left(self) -> bool:
@@ -46,7 +46,11 @@ class Room:
         """As many of `rows` as there is room for."""
         taken: list[Row] = []
         for row in rows:
+            suspect = row[1] > 1
+            if suspect and self.suspects <= 0:
+                break
             taken.append(row)
+            self.suspects -= suspect
             self.requests -= 1
             self.rows -= row[11] or 1
             self.size -= len(row[4] or b"")

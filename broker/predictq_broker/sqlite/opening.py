@@ -70,14 +70,17 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 
 def _check_layout(connection: sqlite3.Connection, address: Address) -> None:
+    connection.execute("BEGIN")  # one look at both: another process may be laying the tables out just now
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    ours, any_tables = _has_tables(connection, "queues"), _has_tables(connection)
+    connection.execute("COMMIT")
     if version > SCHEMA_VERSION:
         raise BrokerRefused(
             f"{address.path} has layout {version}; this predictq knows up to {SCHEMA_VERSION}: install a newer predictq"
         )
-    if version == SCHEMA_VERSION and _has_tables(connection, "queues"):
+    if version == SCHEMA_VERSION and ours:
         return
-    if version or _has_tables(connection):
+    if version or any_tables:
         raise BrokerRefused(f"{address.path} is a database of another program: name another file")
     try:
         connection.executescript(sql("schema"))

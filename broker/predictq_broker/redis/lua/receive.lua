@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
 -- Hand entries to a consumer: stream by stream, those given back first, then new ones.
 -- KEYS: streams in the order they are read, then leases
--- ARGV: group, consumer, 1 if it joined before, max entries, max rows, max bytes
+-- ARGV: group, consumer, 1 if it joined before, max entries, max rows, max bytes, max suspects
 -- Returns {seconds, microseconds, {stream number, entry, attempt, fields}…}, or {} if the consumer was fenced.
 local group, consumer, joined = ARGV[1], ARGV[2], ARGV[3] == '1'
 local entries, rows, bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local suspects = tonumber(ARGV[7]) -- those that outlived a consumer
 local leases = KEYS[#KEYS]
 local CHUNK = 64 -- read at once; of these, what turns out not to fit is given back
 
@@ -37,9 +38,13 @@ local function given_back(stream)
     return
   end
   for _, item in ipairs(pending) do
-    if not room() then return end
+    local suspect = item[4] > 0 and 1 or 0
+    if not room() or suspect > suspects then return end
     local claimed = redis.call('XCLAIM', KEYS[stream], group, consumer, 0, item[1])
-    if claimed[1] and claimed[1][2] then hand_over(stream, claimed[1], item[4] + 1) end
+    if claimed[1] and claimed[1][2] then
+      hand_over(stream, claimed[1], item[4] + 1)
+      suspects = suspects - suspect
+    end
   end
 end
 
