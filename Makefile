@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check coverage bench clean
 
 help:  ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml
 	@echo "making the virtual environment $(VENV); this takes a minute, once"
@@ -31,6 +31,9 @@ check: $(STAMP)  ## lint, format, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+coverage: $(STAMP)  ## the tests once more, with what they reach, worker processes included
+	$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
 
 bench: $(STAMP)  ## requests a second and latency, on SQLite and on a Redis of its own, beside a bare loop
 	$(BIN)/python benchmarks/throughput.py $(ARGS)
