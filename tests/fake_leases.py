@@ -129,6 +129,10 @@ class FakeSubscription:
             self._broker.changed.notify_all()
             return len(ours)
 
+    def holds(self, delivery: ResultDelivery) -> bool:
+        with self._broker.changed:
+            return delivery in self.held
+
     def renew(self) -> int:
         with self._broker.changed:
             self.renewed += 1

@@ -149,6 +149,10 @@ class Subscription(Protocol):
         """Forget these results; returns how many were still ours to forget."""
         ...
 
+    def holds(self, delivery: ResultDelivery) -> bool:
+        """Whether it is still ours, as far as we know: received, not acknowledged, and not lost since."""
+        ...
+
     def renew(self) -> int:
         """As `Consumer.renew`."""
         ...

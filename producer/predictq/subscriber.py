@@ -105,8 +105,11 @@ class Subscriber:
             self._reader = None
 
     def _lost(self) -> None:
-        """Others have what we fetched: do not hand it out as well."""
-        self._fetched.clear()
+        """Others have some of what we fetched: do not hand that out as well. What came since is ours."""
+        for delivery in list(self._fetched):
+            if not self._subscription.holds(delivery):
+                with contextlib.suppress(ValueError):  # it was handed out this moment: its acknowledgement will fail
+                    self._fetched.remove(delivery)
 
     def close(self) -> None:
         """Acknowledge what was, give back the rest, and end the iteration. May be called twice."""

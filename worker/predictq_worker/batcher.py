@@ -57,7 +57,7 @@ class Batcher:
                 else:
                     request = work.delivery.request
                     self._groups[request.method, request.content_type].append(work)
-            self._changed.notify()
+            self._changed.notify_all()
         return True
 
     def take(self, patience: float | None = None) -> Batch | None:

@@ -9,22 +9,22 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from predictq_broker import Code, Outcome
-from predictq_registry import InvalidName, Registry, RegistryError, UnknownModel, UnknownRef
+from predictq_registry import InvalidName, InvalidRelease, Registry, RegistryError, UnknownModel, UnknownRef
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.deployment import Deployment, State
 from predictq_worker.metrics import Metrics
-from predictq_worker.runner import ReleaseRefused, RunnerDied
+from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work, failure
 
 __all__ = ["Catalog"]
 
 _logger = logging.getLogger(__name__)
 _RETRY, _RETRY_MOST = 5.0, 300.0
-"""Seconds before a release that did not load is tried again; twice as long after each failure."""
+"""Seconds before a release that did not load is tried again; twice as long each time it is itself to blame."""
 
 
 class Target(NamedTuple):
@@ -55,6 +55,7 @@ class Catalog:
         settle: Callable[[Sequence[Outcome]], None],
         metrics: Metrics,
         memory_budget: int,
+        fixed: Collection[str] = (),
     ) -> None:
         self._registry = registry
         self._launch = launch
@@ -62,6 +63,7 @@ class Catalog:
         self._settle = settle
         self._metrics = metrics
         self._memory_budget = memory_budget
+        self._fixed = frozenset(fixed)  # what the worker was told to serve is never unloaded for another
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
         self._deployments: dict[tuple[str, int], Deployment] = {}
@@ -84,8 +86,10 @@ class Catalog:
         if deployment is not None and deployment.put(works):
             return
         try:
+            version = self._registry.resolve(*target)
             with self._lock:
-                queued = self._deployment_for(target).put(works)
+                self._routes[target] = self._deploy(target.model, version)
+                queued = self._routes[target].put(works)
         except (UnknownModel, UnknownRef, InvalidName) as error:
             self._refuse(works, Code.UNKNOWN_MODEL, str(error))
         except (RegistryError, OSError, ReleaseRefused) as error:
@@ -96,12 +100,6 @@ class Catalog:
 
     def _refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
         self._settle([failure(work.delivery, code, message) for work in works])
-
-    def _deployment_for(self, target: Target) -> Deployment:
-        """The deployment of a ref that has no route yet, or whose route is closed."""
-        deployment = self._deploy(target.model, self._registry.resolve(*target))
-        self._routes[target] = deployment
-        return deployment
 
     def _deploy(self, model: str, version: int) -> Deployment:
         deployment = self._deployments.get((model, version))
@@ -120,8 +118,11 @@ class Catalog:
     def _load(self, deployment: Deployment) -> None:
         try:
             self._launch(deployment)
-        except (ReleaseRefused, RunnerDied, RegistryError, OSError) as error:
-            self._failed_to_load(deployment, str(error))
+        except (ReleaseRefused, InvalidRelease) as error:
+            self._failed_to_load(deployment, str(error), _RETRY_MOST)
+            return
+        except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
+            self._failed_to_load(deployment, str(error) or type(error).__name__, _RETRY)
             return
         self._metrics.loaded(deployment.model, "ok")
         with self._lock:
@@ -131,10 +132,10 @@ class Catalog:
             deployment.drain()
         self._evict(keep=deployment)
 
-    def _failed_to_load(self, deployment: Deployment, reason: str) -> None:
+    def _failed_to_load(self, deployment: Deployment, reason: str, most: float) -> None:
         with self._lock:
             tries = self._failed[deployment.key].tries + 1 if deployment.key in self._failed else 1
-            pause = min(_RETRY * 2 ** (tries - 1), _RETRY_MOST)
+            pause = min(_RETRY * 2 ** (tries - 1), most)
             self._failed[deployment.key] = Failure(reason, time.monotonic() + pause, tries)
             self._forget(deployment)
             waiting = deployment.fail(reason)
@@ -152,22 +153,28 @@ class Catalog:
     def preload(self, models: Iterable[str], ref: str = "production") -> None:
         """Load what `ref` means for each of `models` before anybody asks."""
         for model in models:
+            route = self._routes.get(Target(model, ref))
+            if route is not None and route.state in (State.LOADING, State.SERVING):
+                continue  # only `follow` moves a route that is open, and only to what is loaded
             try:
+                version = self._registry.resolve(model, ref)
                 with self._lock:
-                    self._deployment_for(Target(model, ref))
+                    self._routes[Target(model, ref)] = self._deploy(model, version)
             except (RegistryError, OSError, ReleaseRefused) as error:
                 _logger.warning("nothing to preload yet", extra={"model": model, "ref": ref, "why": str(error)})
 
     def follow(self) -> None:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
+        wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
             try:
                 version = self._registry.resolve(*target)
             except (RegistryError, OSError):
                 continue  # a registry that is away, or an alias that was removed, stops nothing that serves
+            wanted.add((target.model, version))
             if version != current.version and current.state is not State.LOADING:
                 self._move(target, current, version)
-        self._retire_unused()
+        self._retire_unused(wanted)
 
     def _move(self, target: Target, current: Deployment, version: int) -> None:
         with self._lock:
@@ -182,11 +189,11 @@ class Catalog:
         about = {"model": target.model, "ref": target.ref, "old": current.version, "version": version}
         _logger.info("swapped", extra=about)
 
-    def _retire_unused(self) -> None:
-        """Let what no ref leads to answer what it has, then give its memory back."""
+    def _retire_unused(self, wanted: Collection[tuple[str, int]]) -> None:
+        """Let what no ref leads to, now or at the next look, answer what it has, then give its memory back."""
         with self._lock:
-            used = set(self._routes.values())
-            unused = [d for d in self._deployments.values() if d.state is State.SERVING and d not in used]
+            used = {deployment.key for deployment in self._routes.values()} | set(wanted)
+            unused = [d for d in self._deployments.values() if d.state is State.SERVING and d.key not in used]
             for deployment in unused:
                 self._forget(deployment)
         for deployment in unused:
@@ -196,7 +203,8 @@ class Catalog:
         """Unload what was used least recently until the rest fits the budget."""
         while self._memory_budget and sum(self.resident().values()) > self._memory_budget:
             with self._lock:
-                idle = [d for d in self._deployments.values() if d is not keep and d.state is State.SERVING]
+                others = [d for d in self._deployments.values() if d is not keep and d.model not in self._fixed]
+                idle = [d for d in others if d.state is State.SERVING]
                 if not idle:
                     return
                 victim = min(idle, key=lambda deployment: deployment.last_used)

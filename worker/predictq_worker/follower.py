@@ -28,6 +28,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._models: Sequence[str] = self._fixed
         self._releases: Sequence[str] = self._fixed
+        self._trouble = ""
 
     def start(self) -> None:
         """Look once, preload what was named, and begin to follow."""
@@ -48,10 +49,14 @@ class Follower:
         """Those of them that the registry knows."""
         return self._releases
 
-    def stop(self) -> None:
-        """Follow no more."""
+    def complaints(self) -> list[str]:
+        """Why what is served may be out of date; empty if it is not."""
+        return [self._trouble] if self._trouble else []
+
+    def stop(self, timeout: float) -> None:
+        """Follow no more; a look that hangs is waited for so many seconds."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(timeout)
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
@@ -69,7 +74,9 @@ class Follower:
         try:
             self._releases = self._registry.models()
             asked = self._broker.models()
+            self._trouble = ""
         except (RegistryError, BrokerError, OSError) as error:
             _logger.warning("cannot list the models", extra={"why": str(error)})
+            self._trouble = f"the models cannot be listed: {error}"
             asked = self._models
         return sorted({*self._releases, *asked})

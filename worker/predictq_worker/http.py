@@ -1,5 +1,6 @@
 """Probes and metrics over HTTP: /livez, /readyz, /metrics."""
 
+import errno
 import json
 import logging
 import threading
@@ -41,12 +42,13 @@ class HttpServer:
     def __init__(self, address: str, pages: Pages) -> None:
         """Bind `host:port`; if the port is taken, any free one, so that two workers can share a machine."""
         host, _, port = address.rpartition(":")
-        handler = _handler(pages)
         try:
-            self._server = ThreadingHTTPServer((host, int(port)), handler)
+            self._server = _listen(host, int(port), pages)
         except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             _logger.warning("the HTTP port is taken, using a free one", extra={"address": address, "why": str(error)})
-            self._server = ThreadingHTTPServer((host, 0), handler)
+            self._server = _listen(host, 0, pages)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True)
         self._thread.start()
@@ -61,6 +63,15 @@ class HttpServer:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
+
+
+def _listen(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
+    try:
+        return ThreadingHTTPServer((host, port), _handler(pages))
+    except OSError as error:
+        raise OSError(
+            error.errno, f"cannot serve HTTP on {host}:{port}: {error.strerror}; set PREDICTQ_HTTP"
+        ) from error
 
 
 def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:

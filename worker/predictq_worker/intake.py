@@ -52,11 +52,11 @@ class Intake:
         """Whether it still reads."""
         return self._thread.is_alive()
 
-    def stop(self) -> None:
-        """Read nothing more; returns when the last read is over."""
+    def stop(self, timeout: float) -> None:
+        """Read nothing more; returns when the last read is over, or hangs longer than `timeout` seconds."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         patience = Patience(self._stop)

@@ -49,6 +49,7 @@ class Replica:
         self._restarted = restarted
         self._max_losses = max_losses
         self._timeout = predict_timeout
+        self._killed = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name=f"replica-{manifest.model}-{manifest.version}", daemon=True
         )
@@ -64,7 +65,8 @@ class Replica:
     @property
     def alive(self) -> bool:
         """Whether there is a runner that can answer."""
-        return self._thread.is_alive() and self._runner is not None and self._runner.alive
+        runner = self._runner
+        return self._thread.is_alive() and runner is not None and runner.alive
 
     def memory(self) -> int:
         """Bytes the runner holds."""
@@ -72,9 +74,11 @@ class Replica:
         return runner.rss() if runner is not None and runner.alive else 0
 
     def kill(self) -> None:
-        """End the runner now; whoever it was working for is not answered by it."""
-        if self._runner is not None:
-            self._runner.close(grace=0.0)
+        """End the runner now; whoever it was working for is not answered by it, and not suspected either."""
+        self._killed.set()
+        runner = self._runner
+        if runner is not None:
+            runner.close(grace=0.0)
 
     def _run(self) -> None:
         try:
@@ -99,7 +103,7 @@ class Replica:
 
     def _replace_if_dead(self) -> None:
         """A runner that died while it was idle is replaced before anybody misses it, and nobody is suspected."""
-        if self._runner is not None and self._runner.alive:
+        if self._killed.is_set() or (self._runner is not None and self._runner.alive):
             return
         if self._runner is not None:
             self._mourn("it died while it was idle", held=0)
@@ -118,6 +122,8 @@ class Replica:
         return failure(delivery, code, message, version=self._manifest.version, digest=self._manifest.digest)
 
     def _predict(self, batch: Batch) -> list[Outcome]:
+        if self._killed.is_set():
+            return []
         started = time.monotonic()
         bodies = [work.delivery.request.body for work in batch.works]
         try:
@@ -128,7 +134,7 @@ class Replica:
         try:
             predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
         except RunnerDied as death:
-            return self._after_death(batch.works, str(death))
+            return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
         self._observe(self._manifest, sum(work.delivery.request.rows for work in batch.works), predicted.seconds)
         return self._outcomes(batch, predicted, started)
 

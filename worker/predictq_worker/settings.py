@@ -39,7 +39,7 @@ class WorkerSettings(BaseModel):
         follow_interval: Seconds between two looks at the registry's aliases.
         grace: Seconds that running batches get after SIGTERM.
         memory_budget: Bytes of memory that releases may hold together; 0: half of what the machine has.
-        http: Address of /metrics, /livez and /readyz; empty: none.
+        http: Address of /metrics, /livez and /readyz, `host:port` (IPv4); empty: none.
         log_format: `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
         require_durability: Refuse to start on a broker that survives less: `nothing`, `process-crash`, `power-loss`,
             `node-loss`.
@@ -65,7 +65,7 @@ class WorkerSettings(BaseModel):
     follow_interval: Annotated[float, Field(gt=0)] = 0.5
     grace: Seconds = 25.0
     memory_budget: Annotated[int, Field(ge=0)] = 0
-    http: str = "127.0.0.1:9400"
+    http: str = Field(default="127.0.0.1:9400", pattern=r"^$|^[A-Za-z0-9._-]*:\d{1,5}$")
     log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
     require_durability: Survives = Survives.NOTHING
 

@@ -10,10 +10,10 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 
-from predictq_broker import Broker, BrokerError, Capacity, Survives, connect, masked
+from predictq_broker import Broker, BrokerError, Capacity, Delivery, Survives, connect, masked
 from predictq_registry import Registry
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.catalog import Catalog
@@ -68,6 +68,7 @@ class Worker:
             settle=self._settler.put,
             metrics=self.metrics,
             memory_budget=settings.memory_budget or default_budget(),
+            fixed=settings.models,
         )
         self._follower = Follower(registry, self._broker, self._catalog, settings.models, settings.follow_interval)
         self._intake = Intake(
@@ -107,14 +108,14 @@ class Worker:
             NotDurable: if the broker survives less than it must.
             BrokerError: if durability is required and the broker cannot be asked.
         """
+        if self._settings.http:
+            self._http = HttpServer(self._settings.http, self._pages())
         self._check_durability()
         self._nursery.start()
         self._settler.start()
         self._follower.start()
         self._keeper.start()
         self._intake.start()
-        if self._settings.http:
-            self._http = HttpServer(self._settings.http, self._pages())
         about = {"worker": self._settings.name, "broker": masked(self._settings.broker_url)}
         _logger.info(
             "worker started", extra={**about, "registry": masked(self._settings.registry_url), "http": self.url}
@@ -138,28 +139,39 @@ class Worker:
         """Stop reading, finish what runs, give the rest back, settle, leave."""
         _logger.info("worker stops", extra={"held": len(self._ledger)})
         self._stopping.set()
-        self._intake.stop()
-        waiting = self._catalog.stop()
-        self._consumer.release([work.delivery for work in waiting])
-        self._ledger.leave(work.delivery for work in waiting)
-        self._finish_running()
+        self._intake.stop(timeout=1.0 + self._settings.grace / 2)
+        waiting = [work.delivery for work in self._catalog.stop()]
+        self._give_back(waiting)
+        self._finish_running(but=len(waiting) if self._ledger.holds_any(waiting) else 0)
         self._settler.close(timeout=1.0 if self._hurry.is_set() else 10.0)
         self._leave()
         _logger.info("worker stopped", extra={"given_back": len(waiting)})
 
-    def _finish_running(self) -> None:
-        """Wait for batches that run, for as long as the grace lasts and nobody hurries us."""
+    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
+        """Release these; a broker that is away gets them back when our lease runs out."""
+        try:
+            self._consumer.release(deliveries)
+        except BrokerError as error:
+            _logger.warning("cannot give back yet", extra={"requests": len(deliveries), "why": str(error)})
+        else:
+            self._ledger.leave(deliveries)
+
+    def _finish_running(self, but: int) -> None:
+        """Wait for batches that run, for as long as the grace lasts and nobody hurries us; `but` so many never ran."""
         end = time.monotonic() + self._settings.grace
-        while len(self._ledger) and time.monotonic() < end and not self._hurry.is_set():
+        while len(self._ledger) > but and time.monotonic() < end and not self._hurry.is_set():
             self._ledger.wait_for_change(0.1)
-        self._catalog.join(timeout=0.0 if len(self._ledger) else 2.0)
+        self._catalog.join(timeout=0.0 if len(self._ledger) > but else 2.0)
 
     def _leave(self) -> None:
         self._keeper.stop()
-        self._follower.stop()
+        self._follower.stop(timeout=1.0)
         if rest := self._ledger.held():
-            self._consumer.release(rest)
-        self._consumer.close()
+            self._give_back(rest)
+        try:
+            self._consumer.close()
+        except BrokerError as error:
+            _logger.warning("left without a word; our lease will run out", extra={"why": str(error)})
         self._nursery.close()
         if self._http is not None:
             self._http.close()
@@ -175,7 +187,7 @@ class Worker:
 
     def complaints(self) -> list[str]:
         """Why it is not ready to answer; empty if it is."""
-        reasons = self.dead_parts() + self._catalog.ailing(self._settings.models)
+        reasons = self.dead_parts() + self._catalog.ailing(self._settings.models) + self._follower.complaints()
         if self._stopping.is_set():
             reasons.append("the worker is stopping")
         if not self._intake.broker_answers:

@@ -52,6 +52,8 @@ def _as_it_is(reply: Any, **_: Any) -> Any:
 
 _FULL = ("OOM", "MISCONF")
 _LATER = ("LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNBLOCKED")
+_LATER_BY_CLASS = (server.ReadOnlyError, server.ClusterDownError, server.MasterDownError, server.TryAgainError)
+"""Of these redis-py takes the first word out of the text."""
 
 
 @contextmanager
@@ -61,6 +63,10 @@ def translated(what: str) -> Generator[None]:
         yield
     except server.AuthenticationError as error:
         raise BrokerRefused(f"{what}: the login was refused ({error}); check the user and password") from error
+    except server.OutOfMemoryError as error:
+        raise BrokerFull(f"{what}: the server has no room ({error}); let workers drain it or give it more") from error
+    except _LATER_BY_CLASS as error:
+        raise BrokerUnavailable(f"{what}: {error}") from error
     except (server.ConnectionError, server.TimeoutError, OSError) as error:
         raise BrokerUnavailable(f"{what}: {error or 'no answer in time'}") from error
     except server.RedisError as error:

@@ -1,5 +1,6 @@
 """A worker's side of the streams."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -20,6 +21,7 @@ from predictq_broker.wire import format_timings, result_fields
 
 __all__ = ["RedisConsumer"]
 
+_logger = logging.getLogger(__name__)
 _WOKEN = 32
 """How many entries a blocked read takes at most: it cannot look at rows and bytes, the next read does."""
 
@@ -38,12 +40,12 @@ class RedisConsumer:
         """As `Consumer.receive`."""
         with self._leased.reading("receive requests"):
             self._known.announce(wants)
-            deliveries = self._read(wants, time.monotonic() + wait)
+            deliveries = self._read(dict(wants), time.monotonic() + wait)
         # held only now: what was read before a failure is not ours to lose, and is given back by the next read
         self._leased.hold(_tag(delivery) for delivery in deliveries)
         return deliveries
 
-    def _read(self, wants: Mapping[str, Capacity], deadline: float) -> list[Delivery]:
+    def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
         while True:
             deliveries = self._take(wants)
             left = deadline - time.monotonic()
@@ -55,8 +57,18 @@ class RedisConsumer:
             if deliveries:
                 return deliveries
 
-    def _take(self, wants: Mapping[str, Capacity]) -> list[Delivery]:
-        return [delivery for model, capacity in wants.items() for delivery in self._take_from(model, capacity)]
+    def _take(self, wants: dict[str, Capacity]) -> list[Delivery]:
+        """What waits; a queue that is broken is left out of `wants`, unless it is the only one."""
+        deliveries: list[Delivery] = []
+        for model in list(wants):
+            try:
+                deliveries += self._take_from(model, wants[model])
+            except server.ResponseError as error:
+                if not str(error).startswith("WRONGTYPE") or len(wants) == 1:
+                    raise
+                _logger.warning("this model's queue is broken", extra={"model": model, "why": str(error)})
+                del wants[model]
+        return deliveries
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
@@ -67,7 +79,7 @@ class RedisConsumer:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
         streams = {stream: (model, n) for model in wants for n, stream in enumerate(Keys.of(model).streams, 1)}
         count = min(_WOKEN, *(capacity.requests for capacity in wants.values()))
-        consumer = self._leased.consumer
+        consumer = self._leased.reader
         pipeline = self._redis.pipeline(transaction=False)
         command(
             pipeline,

@@ -62,12 +62,12 @@ def to_delivery(model: str, entry: Entry, consumer: str, leases: str, now: float
     """The delivery of an entry; `now` is the server's clock, by which age and deadline are reckoned."""
     request, fault = read_request(model, PRIORITIES[entry.stream - 1], as_map(entry.fields))
     received = time.monotonic()
-    age = now - accepted(entry.name)
+    age = max(now - accepted(entry.name), 0.0)  # a clock that was set back gives no request more than its time
     return Delivery(
         request=request,
         tag=Tag(entry.stream, entry.name, len(request.body), consumer, leases),
         attempt=entry.attempt,
-        queued=max(age, 0.0),
+        queued=age,
         received=received,
         expires=float("inf") if request.ttl is None else received + request.ttl - age,
         fault=fault,

@@ -2,9 +2,13 @@
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+from redis import exceptions as server
+
 from predictq_broker.messages import Priority
+from predictq_broker.names import is_name
 
 __all__ = ["MODELS", "PRIORITIES", "SUBSCRIBERS", "WORKERS", "Keys", "Known", "known_models", "model_of"]
 
@@ -55,13 +59,15 @@ class Known:
         now = time.monotonic()
         due = [model for model in models if now - self._said.get(model, -_AGAIN) >= _AGAIN]
         if due:
-            self._redis.sadd(MODELS, *due)
+            with suppress(server.OutOfMemoryError):  # a full server must still be drained: next time, then
+                self._redis.sadd(MODELS, *due)
             self._said.update(dict.fromkeys(due, now))
 
 
 def known_models(redis: Any) -> list[str]:
     """The models whose queues the server has seen, sorted."""
-    return sorted(model.decode() for model in redis.smembers(MODELS))
+    found = (model.decode(errors="replace") for model in redis.smembers(MODELS))
+    return sorted(model for model in found if is_name(model))
 
 
 def model_of(key: str) -> str:

@@ -49,10 +49,13 @@ class Leased:
         self._watch = Watch(lease)
         self._lock = threading.Lock()
         self._joined: set[Queue] = set()
+        self._asked: set[Queue] = set()  # joined, unless the answer that says so was lost
         self._held: dict[int, Held] = {}  # tags by identity: it is the same object until the end
         self._lost = 0
         self._in_doubt = False
         self.consumer = self._new_name()
+        self.reader = self.consumer
+        """The name under which was read last: that one has a lease, or will be found without one."""
 
     def _new_name(self) -> str:
         return f"{self._name}.{uuid.uuid4().hex[:12]}.{round(self._lease * 1000)}"
@@ -62,6 +65,8 @@ class Leased:
         if self._in_doubt:
             self._give_back_unknown()
         consumer, joined = self.consumer, queue in self._joined
+        self._asked.add(queue)
+        self.reader = consumer
         reply = self._scripts.receive(keys=queue.keys, args=[self._group, consumer, int(joined), *capacity])
         if not reply:  # fenced: begin again under a new name, which cannot be
             self._fenced(consumer)
@@ -86,7 +91,7 @@ class Leased:
         """Give back, unharmed, what the server thinks we hold and we have never seen."""
         with self._lock:
             seen = {tag.place for tag in self._held.values()}
-        for queue in list(self._joined):
+        for queue in list(self._asked):
             for number, stream in enumerate(queue.streams, 1):
                 pending = self._pending(stream)
                 unknown = [
@@ -128,6 +133,7 @@ class Leased:
             self._lost += len(self._held)
             self._held.clear()
             self._joined.clear()
+            self._asked.clear()
             self.consumer = self._new_name()
 
     def renew(self) -> int:
@@ -181,12 +187,13 @@ class Leased:
     def leave(self) -> None:
         """Give up the lease at once; whatever was still held is given back unharmed."""
         with translated("leave the queue"):
-            for queue in list(self._joined):
+            for queue in list(self._asked):
                 beat = self._redis.hget(queue.leases, self.consumer)
                 if isinstance(beat, bytes):
                     self._fence(queue, self.consumer, beat.decode(), leaves=True)
         with self._lock:
             self._joined.clear()
+            self._asked.clear()
             self._held.clear()
 
 

@@ -118,6 +118,10 @@ class RedisSubscription:
                 acked += forgotten
         return acked
 
+    def holds(self, delivery: ResultDelivery) -> bool:
+        """As `Subscription.holds`."""
+        return self._leased.holds(_tag(delivery))
+
     def renew(self) -> int:
         """As `Subscription.renew`."""
         return self._leased.renew()

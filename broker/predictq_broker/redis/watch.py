@@ -18,38 +18,39 @@ class Queue(NamedTuple):
         return [*self.streams, self.leases]
 
 
+class Stand(NamedTuple):
+    """A heartbeat, and for how many seconds we have seen it stand still."""
+
+    beat: str
+    seconds: float
+
+
 class Watch:
     """Which heartbeats stand still, and for how long, on our own monotonic clock."""
 
     def __init__(self, lease: float) -> None:
         """`lease`: our own, in seconds. We are to look several times in that time."""
-        self._lease = lease
-        self._seen: dict[tuple[str, str], tuple[str, float]] = {}
+        self._most = lease / 2
+        self._stands: dict[str, dict[str, Stand]] = {}
         self._looked: dict[str, float] = {}
 
     def still(self, queue: Queue, beats: dict[str, str]) -> list[tuple[str, str]]:
-        """The consumers of `queue`, with their heartbeat, that have not moved for the length of their lease."""
-        now = time.monotonic()
-        if now - self._looked.get(queue.leases, now) > self._lease / 2:
-            self._begin_anew(queue)  # we slept, or the server was away: so may they, or could not tell us
-        self._looked[queue.leases] = now
-        for consumer, beat in beats.items():
-            known = self._seen.get((queue.leases, consumer))
-            if known is None or known[0] != beat:
-                self._seen[queue.leases, consumer] = (beat, now)
-        for leases, consumer in list(self._seen):
-            if leases == queue.leases and consumer not in beats:
-                del self._seen[leases, consumer]
-        return [
-            (consumer, beat)
-            for consumer, beat in beats.items()
-            if now - self._seen[queue.leases, consumer][1] >= lease_of(consumer)
-        ]
+        """The consumers of `queue`, with their heartbeat, that have not moved for the length of their lease.
 
-    def _begin_anew(self, queue: Queue) -> None:
-        for leases, consumer in list(self._seen):
-            if leases == queue.leases:
-                del self._seen[leases, consumer]
+        A look that comes late counts for half a lease at most: if we slept, or the server was away, so may they
+        have been, or could not tell us.
+        """
+        now = time.monotonic()
+        passed = min(now - self._looked.get(queue.leases, now), self._most)
+        self._looked[queue.leases] = now
+        before = self._stands.get(queue.leases, {})
+        stands = {consumer: _stand(before.get(consumer), beat, passed) for consumer, beat in beats.items()}
+        self._stands[queue.leases] = stands
+        return [(consumer, beat) for consumer, (beat, seconds) in stands.items() if seconds >= lease_of(consumer)]
+
+
+def _stand(before: Stand | None, beat: str, passed: float) -> Stand:
+    return Stand(beat, before.seconds + passed if before is not None and before.beat == beat else 0.0)
 
 
 def lease_of(consumer: str) -> float:

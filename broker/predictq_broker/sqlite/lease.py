@@ -61,6 +61,10 @@ class Lease:
         for queue in self._serves:
             connection.execute(sql("serve_queue"), {"queue": queue, "consumer": incarnation})
 
+    def is_under(self, tag: Tag) -> bool:
+        """Whether this was taken under the incarnation that is ours now."""
+        return tag[1] == self._incarnation
+
     def took(self, count: int) -> None:
         """So many more are held."""
         self._holds += count

@@ -61,6 +61,10 @@ class SqliteSubscription:
                 connection.execute(sql("touch_reply_to"), {"reply": reply, "count": len(ours), "now": now_ms()})
         return len(ours)
 
+    def holds(self, delivery: ResultDelivery) -> bool:
+        """Whether it is still ours."""
+        return self._lease.is_under(tag_of(delivery.tag))
+
     def renew(self) -> int:
         """Keep the lease alive."""
         return self._lease.renew()

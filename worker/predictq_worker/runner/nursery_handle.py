@@ -46,15 +46,18 @@ class Nursery:
         self._lock: Final = threading.Lock()
         self._living: _Living | None = None
         self._generation = 0
+        self._closed = False
 
     def start(self) -> None:
         """Start the process, without waiting for its imports; `RunnerDied` if the machine has none to spare."""
         with self._lock:
+            self._closed = False
             self._get()
 
     def close(self) -> None:
-        """End it, and every runner that it still has."""
+        """End it, and every runner that it still has. No runner is forked any more."""
         with self._lock:
+            self._closed = True
             self._put_away()
 
     def __enter__(self) -> Self:
@@ -110,6 +113,8 @@ class Nursery:
 
     def _get(self) -> _Living:
         """The nursery that lives, or a new one."""
+        if self._closed:
+            raise RunnerDied("no runner is started any more: the worker is stopping")
         if self._living is not None and self._living.process.poll() is not None:
             self._put_away()
         if self._living is None:

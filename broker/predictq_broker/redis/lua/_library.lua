@@ -22,11 +22,12 @@ end
 
 local expiring = {}
 
--- Append a result to its reply-to. An inbox gets an expiry, lest it outlive a client that is gone.
+-- Append a result to its reply-to. An inbox gets an expiry, lest it outlive a client that is gone. A key of another
+-- kind in its place loses that result, as if nobody had wanted it, and harms no other: nothing here is rolled back.
 local function publish(prefix, reply_to, inbox_ttl, fields)
   if reply_to == '' then return end
   local key = prefix .. 'results:' .. reply_to
-  redis.call('XADD', key, '*', unpack(fields))
+  if redis.pcall('XADD', key, '*', unpack(fields)).err then return end
   if not expiring[key] and string.sub(reply_to, 1, 6) == 'inbox.' then
     if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, inbox_ttl) end
     expiring[key] = true

@@ -5,15 +5,19 @@
 -- Returns 1, or 0 if somebody else owns the request.
 local group, consumer, entry = ARGV[1], ARGV[2], ARGV[5]
 if not owns(KEYS[3], consumer) then return 0 end
-local found = redis.call('XRANGE', KEYS[1], entry, entry)
+local MOST = 1000 -- fields that are kept of a letter: Lua cannot hand on more than some thousands
+
+local letter = {'dead.attempts', ARGV[8], 'dead.priority', ARGV[9], 'dead.reason', ARGV[10]}
+local found = redis.call('XRANGE', KEYS[1], entry, entry)[1]
+local fields = found and found[2] or {}
+for f = 1, #fields, 2 do
+  local name = fields[f]
+  if f < 2 * MOST or name == 'id' or name == 'reply_to' or name == 'body' then
+    letter[#letter + 1], letter[#letter + 2] = name, fields[f + 1]
+  end
+end
 if not forget(KEYS[1], group, entry) then return 0 end
 shrink(KEYS[4], tonumber(ARGV[6]))
-if found[1] then
-  local letter = found[1][2]
-  for _, field in ipairs({'dead.attempts', ARGV[8], 'dead.priority', ARGV[9], 'dead.reason', ARGV[10]}) do
-    letter[#letter + 1] = field
-  end
-  redis.call('XADD', KEYS[2], '*', unpack(letter))
-end
+if found then redis.call('XADD', KEYS[2], '*', unpack(letter)) end
 publish(ARGV[3], ARGV[7], ARGV[4], {unpack(ARGV, 11)})
 return 1

@@ -27,7 +27,7 @@ local function verdict(stream, id, fingerprint, reply_to, size, first, last)
   if full then return 'F' end
   if not room_for_result(reply_to) then return 'U' end
   local entry = redis.call('XADD', KEYS[stream], '*', unpack(ARGV, first, last))
-  redis.call('SET', key, fingerprint .. ' ' .. stream .. ' ' .. entry, 'PX', window)
+  if window ~= '0' then redis.call('SET', key, fingerprint .. ' ' .. stream .. ' ' .. entry, 'PX', window) end
   held, bytes = held + 1, bytes + size
   return 'A'
 end
