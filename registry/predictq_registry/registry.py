@@ -93,7 +93,7 @@ class Registry:
 
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""
-        return [name for name in self._storage.names("") if is_name(name) and self._versions(name)]
+        return [name for name in self._storage.names("") if is_name(name) and self._has_release(name)]
 
     def versions(self, model: str) -> list[int]:
         """The versions of a model, ascending; `UnknownModel` if there is none."""
@@ -104,9 +104,16 @@ class Registry:
 
     def _versions(self, model: str) -> list[int]:
         """As `versions`, but empty for a model that is not there."""
+        return [version for version in self._numbers(model) if self._storage.exists(_manifest_path(model, version))]
+
+    def _has_release(self, model: str) -> bool:
+        """Asked of every model several times a second, so it looks at the newest release and no further."""
+        return any(self._storage.exists(_manifest_path(model, version)) for version in reversed(self._numbers(model)))
+
+    def _numbers(self, model: str) -> list[int]:
+        """The numbers that were taken, ascending; a release is there if it has a manifest."""
         names = self._storage.names(f"{model}/releases")
-        versions = sorted(int(name) for name in names if is_version(name))
-        return [version for version in versions if self._storage.exists(_manifest_path(model, version))]
+        return sorted(int(name) for name in names if is_version(name))
 
     def manifest(self, model: str, version: int) -> Manifest:
         """The manifest of one release; `UnknownModel` or `UnknownRef` if there is none."""

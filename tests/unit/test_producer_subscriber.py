@@ -155,3 +155,15 @@ def test_close_from_a_signal_handler_ends_the_iteration(broker: FakeBroker, clos
 def test_a_queue_must_have_a_name_of_its_own(queue: str, broker: FakeBroker) -> None:
     with pytest.raises(InvalidInput):
         Subscriber(None, queue, broker=broker)
+
+
+def test_what_is_fetched_anew_after_the_lease_was_lost_is_not_thrown_away(broker: FakeBroker) -> None:
+    fill(broker, "a", "b", "c", "d")
+    with subscribed(broker, lease=0.4, prefetch=2) as results:
+        iteration = iter(results)
+        assert [next(iteration).id for _ in range(2)] == ["a", "b"]
+        subscription = results._subscription
+        subscription.die()  # type: ignore[attr-defined]  # fake
+        assert next(iteration).id == "a"  # and `b` is fetched with it, before we hear that the lease was lost
+        until(lambda: not subscription.lost)  # type: ignore[attr-defined]  # fake
+        assert [(r.id, r.attempt) for r in results.take(timeout=0.1)] == [("b", 2), ("c", 1), ("d", 1)]
