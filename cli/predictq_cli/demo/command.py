@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -18,11 +21,26 @@ __all__ = ["EXAMPLE", "demo"]
 
 EXAMPLE = "Examples: predictq demo\n\npredictq demo --broker redis://localhost:6379/0 --seconds 10"
 
-_NEXT: Final = """\
-try next, with a model of your own:
-  predictq publish iris iris.joblib --sample iris.csv --alias production
-  predictq worker
-  predictq predict iris '[[5.1, 3.5, 1.4, 0.2]]'"""
+_EXAMPLE_FILE: Final = Path("examples", "publish_iris.py")
+
+
+def _next_steps() -> str:
+    """Three commands that work as they stand, here: in a checkout with its example, elsewhere with one's own model."""
+    beside = Path(sys.executable).parent
+    on_path = shutil.which("predictq") is not None
+    command = "predictq" if on_path else str(_from_here(beside / "predictq"))
+    if _EXAMPLE_FILE.exists():
+        publish = f"{'python' if on_path else _from_here(beside / 'python')} {_EXAMPLE_FILE}"
+    else:
+        publish = f"{command} publish iris iris.joblib --sample iris.csv --alias production   # a model of yours"
+    ask = f"{command} predict iris '[[5.1, 3.5, 1.4, 0.2]]'   # in another terminal"
+    return f"try next:\n  {publish}\n  {command} worker\n  {ask}"
+
+
+def _from_here(path: Path) -> Path:
+    """The path as it is typed in this folder, if it lies within."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def demo(
@@ -51,7 +69,7 @@ def demo(
     if json:
         write_json(report.document())
     else:
-        write(f"\n{report.text()}\n\n{_NEXT}")
+        write(f"\n{report.text()}\n\n{_next_steps()}")
     if not report.ok:
         remark(f"predictq demo: {report.failed} failed, {report.wrong} wrong: {report.complaint}")
     return Exit.OK if report.ok else Exit.FAILED
