@@ -1,0 +1,113 @@
+"""How a replica ends, and how it goes on: only a runner that died by itself is a death."""
+
+import threading
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from workers import eventually
+
+from predictq_broker import Code, Delivery, Outcome, Request
+from predictq_worker.batcher import Batcher, BatchLimits
+from predictq_worker.inference import Ok
+from predictq_worker.replica import Replica
+from predictq_worker.runner import Predicted, RunnerDied
+from predictq_worker.work import Work
+
+
+class FakeRunner:
+    """Answers everything with `[0]`; a batch of `hang` runs until the runner is closed, and `die` ends it."""
+
+    def __init__(self) -> None:
+        self.busy = threading.Event()
+        self._closed = threading.Event()
+
+    @property
+    def alive(self) -> bool:
+        return not self._closed.is_set()
+
+    def predict(self, _method: str, _content_type: str, bodies: list[bytes], _timeout: float) -> Predicted:
+        self.busy.set()
+        if b"hang" in bodies:
+            self._closed.wait(10)
+        if not self.alive or b"die" in bodies:
+            self._closed.set()
+            raise RunnerDied("it is gone")
+        return Predicted([Ok(b"[0]") for _ in bodies], 0.0)
+
+    def close(self, grace: float) -> None:
+        del grace
+        self._closed.set()
+
+    def rss(self) -> int:
+        return 1
+
+
+class Bench:
+    """A replica between fakes."""
+
+    def __init__(self) -> None:
+        self.batcher = Batcher(BatchLimits(10, 1 << 20, 0.0))
+        self.runners = [FakeRunner()]
+        self.settled: list[Outcome] = []
+        self.deaths: list[str] = []
+        manifest: Any = SimpleNamespace(model="iris", version=1, digest="sha256:0")
+        runner: Any = self.runners[0]
+        self.replica = Replica(
+            manifest,
+            runner,
+            start_runner=self._start,
+            batcher=self.batcher,
+            settle=self.settled.extend,
+            observe=lambda *_: None,
+            restarted=self.deaths.append,
+            max_losses=1,
+            predict_timeout=10.0,
+        )
+        self.replica.start()
+
+    def _start(self) -> Any:
+        self.runners.append(FakeRunner())
+        return self.runners[-1]
+
+    def ask(self, body: bytes) -> None:
+        request = Request("iris", body, id=body.decode())
+        self.batcher.put([Work(Delivery(request, object(), 1, 0.0, time.monotonic(), float("inf")))])
+
+    def end(self) -> None:
+        self.batcher.clear()
+        self.replica.kill()
+        self.replica.join(10)
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench()
+    yield bench
+    bench.end()
+
+
+def test_an_end_in_the_midst_of_a_batch_answers_nobody_blames_nobody_and_starts_nothing(bench: Bench) -> None:
+    bench.ask(b"hang")
+    assert bench.runners[0].busy.wait(10)
+    bench.end()
+    assert (bench.settled, bench.deaths, len(bench.runners)) == ([], [], 1)
+    assert not bench.replica.alive
+
+
+def test_what_comes_after_the_end_is_neither_run_nor_answered(bench: Bench) -> None:
+    bench.replica.kill()
+    bench.ask(b"late")
+    bench.batcher.close()
+    bench.replica.join(10)
+    assert (bench.settled, bench.deaths, len(bench.runners)) == ([], [], 1)
+
+
+def test_a_runner_that_dies_by_itself_is_counted_and_replaced(bench: Bench) -> None:
+    for answered, body in enumerate((b"die", b"fine"), 1):
+        bench.ask(body)
+        eventually(lambda n=answered: len(bench.settled) == n, "it is answered")  # type: ignore[misc]  # bound now
+    assert [outcome.result.status for outcome in bench.settled] == [Code.DEAD_LETTERED, Code.OK]
+    assert (bench.deaths, len(bench.runners)) == (["iris"], 2)
