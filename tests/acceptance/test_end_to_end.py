@@ -171,7 +171,10 @@ def test_a_release_that_does_not_load_never_gets_traffic(
 def test_every_request_is_answered_exactly_once_when_one_of_two_workers_loses(
     broker_url: str, registry_url: str, trained: Iris, victim: str
 ) -> None:
-    with workers(2, broker_url, registry_url, lease=1.0) as (first, second), Load(broker_url, trained) as load:
+    with (
+        workers(2, broker_url, registry_url, models="iris", lease=1.0) as (first, second),
+        Load(broker_url, trained) as load,
+    ):
         eventually(lambda: load.answered(1) > 500, "load on both")
         if victim == "worker":
             first.kill()
@@ -187,7 +190,10 @@ def test_every_request_is_answered_exactly_once_when_one_of_two_workers_loses(
 
 
 def test_sigterm_under_load_harms_no_request(broker_url: str, registry_url: str, trained: Iris) -> None:
-    with workers(2, broker_url, registry_url, lease=1.0) as (first, _), Load(broker_url, trained) as load:
+    with (
+        workers(2, broker_url, registry_url, models="iris", lease=1.0) as (first, _),
+        Load(broker_url, trained) as load,
+    ):
         eventually(lambda: load.answered(1) > 500, "load on both")
         assert first.stop() == 0
         assert first.saw("worker stopped")

@@ -18,7 +18,7 @@ from predictq_registry import Registry
 
 @pytest.fixture
 def pair(broker_url: str, registry_url: str) -> Iterator[list[WorkerProcess]]:
-    with workers(2, broker_url, registry_url, lease=1.0) as both:
+    with workers(2, broker_url, registry_url, models="iris", lease=1.0) as both:  # both loaded, whoever is asked
         yield both
 
 
