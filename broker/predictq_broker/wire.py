@@ -12,7 +12,15 @@ from typing import Final
 from predictq_broker.messages import PROTOCOL_VERSION, Code, Fault, Priority, Request, Result, Timings
 from predictq_broker.names import is_name
 
-__all__ = ["MAX_HEADER_BYTES", "format_timings", "read_request", "read_result", "request_fields", "result_fields"]
+__all__ = [
+    "MAX_HEADER_BYTES",
+    "common_result_fields",
+    "format_timings",
+    "read_request",
+    "read_result",
+    "request_fields",
+    "result_fields",
+]
 
 MAX_HEADER_BYTES: Final = 4096
 """No header of a request may be longer."""
@@ -161,16 +169,21 @@ def _milliseconds(text: str | None) -> float | None:
 
 def result_fields(result: Result) -> list[Field]:
     """The result as alternating names and values; `model` is told by where it is found."""
-    fields: list[Field] = ["id", result.id, "status", result.status]
+    timings = format_timings(result.timings)
+    return ["id", result.id, *common_result_fields(result), "timings", timings, "body", result.body]
+
+
+def common_result_fields(result: Result) -> list[str]:
+    """Those fields that many results of a batch have in common."""
+    fields = ["status", result.status.value]
     if result.content_type != _BLANK.content_type:
         fields += ["content_type", result.content_type]
     if result.version:
-        fields += ["version", result.version, "digest", result.digest]
+        fields += ["version", str(result.version), "digest", result.digest]
     if result.route:
         fields += ["route", result.route]
     if result.retry_after:
         fields += ["retry_after", f"{result.retry_after:.3f}"]
-    fields += ["timings", format_timings(result.timings), "body", result.body]
     return fields
 
 

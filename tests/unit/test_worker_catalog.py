@@ -3,8 +3,6 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from workers import eventually
@@ -67,8 +65,7 @@ class FakeLauncher:
         if error := self.errors.get(deployment.key):
             raise error
         replica = self.replicas[deployment.key] = FakeReplica()
-        package: Any = SimpleNamespace(manifest=None)
-        deployment.serve(package, lambda: [replica])  # type: ignore[list-item]  # all that a deployment asks of it
+        deployment.serve([replica])  # type: ignore[list-item]  # all that a deployment asks of it
 
     def keys(self) -> list[tuple[str, int]]:
         return [deployment.key for deployment in self.launched]

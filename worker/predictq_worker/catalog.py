@@ -138,7 +138,7 @@ class Catalog:
             pause = min(_RETRY * 2 ** (tries - 1), most)
             self._failed[deployment.key] = Failure(reason, time.monotonic() + pause, tries)
             self._forget(deployment)
-            waiting = deployment.fail(reason)
+            waiting = deployment.fail()
         self._metrics.loaded(deployment.model, "failed")
         about = {"model": deployment.model, "version": deployment.version, "why": reason}
         _logger.error("release does not serve; what served before goes on", extra=about)

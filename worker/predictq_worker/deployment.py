@@ -1,11 +1,9 @@
 """One release in memory: its batcher, its replicas, and its way from loading to serving to gone."""
 
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum
 
-from predictq_registry import Manifest, Package
 from predictq_worker.batcher import Batcher
 from predictq_worker.replica import Replica
 from predictq_worker.work import Work
@@ -30,11 +28,8 @@ class Deployment:
         self.version = version
         self.batcher = batcher
         self.state = State.LOADING
-        self.reason = ""
-        self.manifest: Manifest | None = None
         self.last_used = time.monotonic()
         self._replicas: Sequence[Replica] = ()
-        self._settled = threading.Event()
 
     @property
     def key(self) -> tuple[str, int]:
@@ -46,31 +41,22 @@ class Deployment:
         self.last_used = time.monotonic()
         return self.batcher.put(works)
 
-    def serve(self, package: Package, start: Callable[[], list[Replica]]) -> None:
+    def serve(self, replicas: Sequence[Replica]) -> None:
         """Start the replicas; from now on batches run."""
-        replicas = start()
-        self.manifest = package.manifest
         self._replicas = replicas
         for replica in replicas:
             replica.start()
         self.state = State.SERVING
-        self._settled.set()
 
-    def fail(self, reason: str) -> list[Work]:
+    def fail(self) -> list[Work]:
         """It did not load; returns the work that waited for it."""
-        self.state, self.reason = State.FAILED, reason
-        self._settled.set()
+        self.state = State.FAILED
         return self.batcher.clear()
 
     def drain(self) -> None:
         """Take no more; what is queued is still answered, then the memory goes back."""
         self.state = State.DRAINING
         self.batcher.close()
-
-    def wait_loaded(self, timeout: float | None = None) -> bool:
-        """Wait until it serves or failed; True if it serves."""
-        self._settled.wait(timeout)
-        return self.state is State.SERVING
 
     def join(self, timeout: float) -> None:
         """Wait for the last batch, at most so long."""

@@ -38,7 +38,7 @@ class Launcher:
         """
         package = self._registry.fetch(deployment.model, deployment.version)
         start_runner = partial(Runner.start, self._nursery, package, self._limits, self._settings.load_timeout)
-        deployment.serve(package, partial(self._replicas, deployment, package, start_runner))
+        deployment.serve(self._replicas(deployment, package, start_runner))
 
     def _replicas(self, deployment: Deployment, package: Package, start_runner: Callable[[], Runner]) -> list[Replica]:
         runners: list[Runner] = []

@@ -68,11 +68,6 @@ class Ledger:
             self._rows[model] += sign * sum(request.rows for request in requests)
             self._size[model] += sign * sum(len(request.body) for request in requests)
 
-    def holds_any(self, deliveries: Iterable[Delivery]) -> bool:
-        """Whether any of these is still held."""
-        with self._changed:
-            return any(id(delivery) in self._held for delivery in deliveries)
-
     def held(self) -> list[Delivery]:
         """All that is held now."""
         with self._changed:

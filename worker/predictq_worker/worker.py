@@ -141,20 +141,21 @@ class Worker:
         self._stopping.set()
         self._intake.stop(timeout=1.0 + self._settings.grace / 2)
         waiting = [work.delivery for work in self._catalog.stop()]
-        self._give_back(waiting)
-        self._finish_running(but=len(waiting) if self._ledger.holds_any(waiting) else 0)
+        returned = self._give_back(waiting)
+        self._finish_running(but=0 if returned else len(waiting))
         self._settler.close(timeout=1.0 if self._hurry.is_set() else 10.0)
         self._leave()
         _logger.info("worker stopped", extra={"given_back": len(waiting)})
 
-    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Release these; a broker that is away gets them back when our lease runs out."""
+    def _give_back(self, deliveries: Sequence[Delivery]) -> bool:
+        """Release these; False if the broker is away, which gets them back when our lease runs out."""
         try:
             self._consumer.release(deliveries)
         except BrokerError as error:
             _logger.warning("cannot give back yet", extra={"requests": len(deliveries), "why": str(error)})
-        else:
-            self._ledger.leave(deliveries)
+            return False
+        self._ledger.leave(deliveries)
+        return True
 
     def _finish_running(self, but: int) -> None:
         """Wait for batches that run, for as long as the grace lasts and nobody hurries us; `but` so many never ran."""

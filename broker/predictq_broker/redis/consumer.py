@@ -12,12 +12,12 @@ from redis import exceptions as server
 from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.port import Capacity, Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command, translated
-from predictq_broker.redis.entries import Entry, Tag, template, to_delivery
+from predictq_broker.redis.entries import Entry, Tag, to_delivery
 from predictq_broker.redis.keys import WORKERS, Keys, Known
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.watch import Queue
-from predictq_broker.wire import format_timings, result_fields
+from predictq_broker.wire import common_result_fields, format_timings, result_fields
 
 __all__ = ["RedisConsumer"]
 
@@ -143,7 +143,7 @@ class RedisConsumer:
         rows: list[Any] = []
         for delivery, result in outcomes:
             tag = _tag(delivery)
-            number = templates.setdefault(template(result), len(templates) + 1)
+            number = templates.setdefault(tuple(common_result_fields(result)), len(templates) + 1)
             timings = format_timings(result.timings)
             rows += (tag.stream, tag.name, tag.size, delivery.request.reply_to, number, result.id, timings, result.body)
         head: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl, len(templates)]

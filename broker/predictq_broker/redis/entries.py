@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from predictq_broker.messages import JSON, Delivery, Request, Result
+from predictq_broker.messages import Delivery, Request
 from predictq_broker.redis.keys import PRIORITIES
 from predictq_broker.wire import read_request
 
-__all__ = ["Entry", "Place", "Tag", "accepted", "as_map", "fingerprint", "template", "to_delivery"]
+__all__ = ["Entry", "Place", "Tag", "accepted", "as_map", "fingerprint", "to_delivery"]
 
 Fields = Sequence[bytes]
 
@@ -84,17 +84,3 @@ def fingerprint(request: Request) -> str:
 @lru_cache(maxsize=256)
 def _told(ref: str, method: str, content_type: str) -> bytes:
     return f"\0{ref}\0{method}\0{content_type}".encode()
-
-
-def template(result: Result) -> tuple[str, ...]:
-    """The fields that many results of a batch have in common; the model is told by the stream."""
-    fields = ["status", result.status.value]
-    if result.content_type != JSON:
-        fields += ["content_type", result.content_type]
-    if result.version:
-        fields += ["version", str(result.version), "digest", result.digest]
-    if result.route:
-        fields += ["route", result.route]
-    if result.retry_after:
-        fields += ["retry_after", f"{result.retry_after:.3f}"]
-    return tuple(fields)
