@@ -2,10 +2,9 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from contract.engines import NAMES, Engine, memory_engine, redis_engine, sqlite_engine
+from contract.engines import ENGINES, Engine
 
 from predictq_broker.connect import connect
 from predictq_broker.port import Broker, Consumer, Inbox, Limits
@@ -13,15 +12,9 @@ from predictq_broker.port import Broker, Consumer, Inbox, Limits
 MakeBroker = Callable[..., Broker]
 
 
-@pytest.fixture(params=NAMES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    match request.param:
-        case "sqlite":
-            return sqlite_engine(tmp_path)
-        case "redis":
-            return redis_engine(request.getfixturevalue("redis_server"))
-        case _:
-            return memory_engine()
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return ENGINES[request.param](request)
 
 
 @pytest.fixture

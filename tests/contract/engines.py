@@ -2,18 +2,15 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import pytest
 import redis
 from fakeredis import FakeRedis
-from servers import RedisServer
 
-__all__ = ["NAMES", "Engine", "memory_engine", "redis_engine", "sqlite_engine"]
-
-NAMES = ("sqlite", "redis", "memory")
+__all__ = ["ENGINES", "Engine"]
 
 Fields = Mapping[str, str | bytes]
 
@@ -30,9 +27,9 @@ class Engine(NamedTuple):
     write: Callable[[str, Fields], None]
 
 
-def sqlite_engine(directory: Path) -> Engine:
+def sqlite_engine(request: pytest.FixtureRequest) -> Engine:
     """The embedded engine on a file that is not there yet."""
-    path = directory / "contract.db"
+    path = request.getfixturevalue("tmp_path") / "contract.db"
 
     def write(model: str, fields: Fields) -> None:
         columns = {"model": model, **fields}
@@ -50,8 +47,9 @@ def sqlite_engine(directory: Path) -> Engine:
     return Engine(f"sqlite:///{path}", write)
 
 
-def redis_engine(server: RedisServer) -> Engine:
+def redis_engine(request: pytest.FixtureRequest) -> Engine:
     """The Redis engine on a server that was emptied."""
+    server = request.getfixturevalue("redis_server")
     server.flush()
 
     def write(model: str, fields: Fields) -> None:
@@ -61,7 +59,7 @@ def redis_engine(server: RedisServer) -> Engine:
     return Engine(server.url, write)
 
 
-def memory_engine() -> Engine:
+def memory_engine(_: pytest.FixtureRequest) -> Engine:
     """The Redis engine within this process, under a name of its own."""
     url = f"memory://{uuid4().hex}"
 
@@ -73,3 +71,11 @@ def memory_engine() -> Engine:
 
 def _add(client: redis.Redis, model: str, fields: Fields) -> None:
     client.xadd(f"predictq:{{{model}}}:requests:normal", dict(fields))
+
+
+ENGINES: Mapping[str, Callable[[pytest.FixtureRequest], Engine]] = {
+    "sqlite": sqlite_engine,
+    "redis": redis_engine,
+    "memory": memory_engine,
+}
+"""How a test comes by an engine of each name."""
