@@ -9,9 +9,10 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 __all__ = ["WorkerProcess", "children", "eventually", "python_env"]
@@ -50,15 +51,30 @@ def _direct_children(pid: int) -> list[int]:
 
 
 class WorkerProcess:
-    """One `predictq worker` in a process of its own."""
+    """One `predictq worker` in a process of its own.
 
-    def __init__(self, broker_url: str, registry_url: str, *, models: str = "", **settings: object) -> None:
+    Args:
+        broker_url, registry_url, models, settings: As the environment variables of these names.
+        module: What to run in place of the command.
+        environment: More variables, as they are.
+    """
+
+    def __init__(
+        self,
+        broker_url: str,
+        registry_url: str,
+        *,
+        models: str = "",
+        module: str = "",
+        environment: Mapping[str, str] = MappingProxyType({}),
+        **settings: object,
+    ) -> None:
         variables = {f"PREDICTQ_{name.upper()}": str(value) for name, value in settings.items()}
         variables |= {"PREDICTQ_BROKER_URL": broker_url, "PREDICTQ_REGISTRY_URL": registry_url}
         variables |= {"PREDICTQ_HTTP": "127.0.0.1:0", "PREDICTQ_LOG_FORMAT": "json", "PREDICTQ_MODELS": models}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "predictq_cli", "worker"],
-            env=python_env(**variables),
+            [sys.executable, "-m", *([module] if module else ["predictq_cli", "worker"])],
+            env=python_env(**environment, **variables),
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -111,6 +127,10 @@ class WorkerProcess:
             int(word) for task in Path(f"/proc/{self.pid}/task").glob("*/children") for word in task.read_text().split()
         ]
         return [runner for nursery in direct for runner in children(nursery)]
+
+    def code(self) -> int | None:
+        """Its exit code; None while it runs."""
+        return self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

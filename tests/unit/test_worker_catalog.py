@@ -86,6 +86,7 @@ class Bench:
             memory_budget=memory_budget,
             fixed=fixed,
         )
+        self.catalog.start()
         self._others = set(threading.enumerate())
 
     def load(self, *models: str) -> None:
@@ -115,6 +116,7 @@ def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.wait()
+    bench.catalog.stop()
 
 
 def test_a_release_that_loads_during_a_slow_look_is_what_the_next_look_moves_to(bench: Bench) -> None:

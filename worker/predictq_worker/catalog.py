@@ -13,8 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from predictq_broker import Code, Outcome
-from predictq_registry import InvalidName, InvalidRelease, Registry, RegistryError, UnknownModel, UnknownRef
+from predictq_registry import InvalidName, InvalidRelease, RegistryError, UnknownModel, UnknownRef
 from predictq_worker.batcher import Batcher, BatchLimits
+from predictq_worker.bounded_registry import BoundedRegistry
+from predictq_worker.cold_routes import ColdRoutes, Target
 from predictq_worker.deployment import Deployment, State
 from predictq_worker.metrics import Metrics
 from predictq_worker.runner import ReleaseRefused
@@ -25,13 +27,6 @@ __all__ = ["Catalog"]
 _logger = logging.getLogger(__name__)
 _RETRY, _RETRY_MOST = 5.0, 300.0
 """Seconds before a release that did not load is tried again; twice as long each time it is itself to blame."""
-
-
-class Target(NamedTuple):
-    """What a request asks for."""
-
-    model: str
-    ref: str
 
 
 class Failure(NamedTuple):
@@ -48,7 +43,7 @@ class Catalog:
 
     def __init__(  # noqa: PLR0913  everything it is connected to, in one visible place
         self,
-        registry: Registry,
+        registry: BoundedRegistry,
         launch: Callable[[Deployment], None],
         *,
         batch_limits: BatchLimits,
@@ -68,7 +63,17 @@ class Catalog:
         self._routes: dict[Target, Deployment] = {}
         self._deployments: dict[tuple[str, int], Deployment] = {}
         self._failed: dict[tuple[str, int], Failure] = {}
+        self._cold = ColdRoutes(self._open_route)
         self._stopped = False
+
+    def start(self) -> None:
+        """Begin to open routes to what was not asked for before."""
+        self._cold.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still opens routes."""
+        return self._cold.alive
 
     # ── requests ──
 
@@ -83,17 +88,22 @@ class Catalog:
 
     def _route(self, target: Target, works: list[Work]) -> None:
         deployment = self._routes.get(target)
-        if deployment is not None and deployment.put(works):
-            return
+        if deployment is None or not deployment.put(works):
+            self._cold.put(target, works)
+
+    def _open_route(self, target: Target) -> None:
+        """Find out what `target` means, and see to the work that waits for it; a registry may take its time here."""
         try:
             version = self._registry.resolve(*target)
             with self._lock:
-                self._routes[target] = self._deploy(target.model, version)
-                queued = self._routes[target].put(works)
+                deployment = self._routes[target] = self._deploy(target.model, version)
+                works = self._cold.take(target)
+                queued = deployment.put(works)
         except (UnknownModel, UnknownRef, InvalidName) as error:
-            self._refuse(works, Code.UNKNOWN_MODEL, str(error))
-        except (RegistryError, OSError, ReleaseRefused) as error:
-            self._refuse(works, Code.MODEL_UNAVAILABLE, f"{target.model}@{target.ref} cannot be served: {error}")
+            self._refuse(self._cold.take(target), Code.UNKNOWN_MODEL, str(error))
+        except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
+            sentence = f"{target.model}@{target.ref} cannot be served: {error}"
+            self._refuse(self._cold.take(target), Code.MODEL_UNAVAILABLE, sentence)
         else:
             if not queued:
                 self._refuse(works, Code.MODEL_UNAVAILABLE, "the release was just unloaded; ask again")
@@ -102,6 +112,7 @@ class Catalog:
         self._settle([failure(work.delivery, code, message) for work in works])
 
     def _deploy(self, model: str, version: int) -> Deployment:
+        """The deployment of that version, which loads if it is not there; to be called under the lock."""
         deployment = self._deployments.get((model, version))
         if deployment is not None and deployment.state in (State.LOADING, State.SERVING):
             return deployment
@@ -109,8 +120,8 @@ class Catalog:
         if failed is not None and time.monotonic() < failed.again:
             raise ReleaseRefused(failed.reason)
         deployment = Deployment(model, version, Batcher(self._batch_limits))
-        self._deployments[deployment.key] = deployment
         threading.Thread(target=self._load, args=(deployment,), name=f"load-{model}-{version}", daemon=True).start()
+        self._deployments[deployment.key] = deployment  # not before it loads: there may be no thread to be had
         return deployment
 
     # ── releases ──
@@ -240,10 +251,11 @@ class Catalog:
 
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""
+        cold = self._cold.close()
         with self._lock:
             self._stopped = True
             deployments = list(self._deployments.values())
-        return [work for deployment in deployments for work in deployment.batcher.clear()]
+        return cold + [work for deployment in deployments for work in deployment.batcher.clear()]
 
     def join(self, timeout: float) -> None:
         """Wait for the batches that run, at most `timeout` seconds; then end their runners."""

@@ -5,7 +5,8 @@ import threading
 from collections.abc import Sequence
 
 from predictq_broker import Broker, BrokerError
-from predictq_registry import Registry, RegistryError
+from predictq_registry import RegistryError
+from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.catalog import Catalog
 
 __all__ = ["Follower"]
@@ -17,7 +18,7 @@ class Follower:
     """A thread that looks at the registry every `interval` seconds, and keeps the list of queues to read."""
 
     def __init__(
-        self, registry: Registry, broker: Broker, catalog: Catalog, models: Sequence[str], interval: float
+        self, registry: BoundedRegistry, broker: Broker, catalog: Catalog, models: Sequence[str], interval: float
     ) -> None:
         self._registry = registry
         self._broker = broker
@@ -28,12 +29,10 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
         self._models: Sequence[str] = self._fixed
         self._releases: Sequence[str] = self._fixed
-        self._trouble = ""
+        self._trouble = "" if self._fixed else "the models are not listed yet"
 
     def start(self) -> None:
-        """Look once, preload what was named, and begin to follow."""
-        self._models = self._look()
-        self._catalog.preload(self._fixed)
+        """Preload what was named, and begin to follow."""
         self._thread.start()
 
     @property
@@ -59,13 +58,14 @@ class Follower:
         self._thread.join(timeout)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval):
+        while not self._stop.is_set():
             try:
                 self._models = self._look()
                 self._catalog.preload(model for model in self._fixed if self._catalog.ailing([model]))
                 self._catalog.follow()
             except Exception:  # whatever a store throws must not end the following
                 _logger.exception("cannot follow the registry; what serves goes on")
+            self._stop.wait(self._interval)
 
     def _look(self) -> Sequence[str]:
         """Models of the registry, and queues where requests wait for a model that may not exist."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from predictq_broker import BrokerError, Capacity, Code, Consumer, Delivery, Outcome
+from predictq_broker.failpoints import reached
 from predictq_worker.ledger import Ledger
 from predictq_worker.patience import Patience
 from predictq_worker.work import Work, failure
@@ -40,8 +41,8 @@ class Intake:
         self._max_body_bytes = max_body_bytes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
-        self.broker_answers = False
-        """Whether the broker answered the last time it was asked."""
+        self.trouble = "the broker does not answer yet"
+        """Why the last read failed; empty if it did not."""
 
     def start(self) -> None:
         """Begin to read."""
@@ -64,11 +65,11 @@ class Intake:
             try:
                 deliveries = self._receive()
             except BrokerError as error:
-                self.broker_answers = False
+                self.trouble = f"the broker does not answer: {error}"
                 _logger.warning("cannot receive", extra={"why": str(error)})
                 patience.wait()
                 continue
-            self.broker_answers = True
+            self.trouble = ""
             patience.reset()
             if deliveries:
                 self._take_in(deliveries)
@@ -85,6 +86,7 @@ class Intake:
 
     def _take_in(self, deliveries: Sequence[Delivery]) -> None:
         self._ledger.enter(deliveries)
+        reached("after_receive")
         now = time.monotonic()
         welcome: list[Work] = []
         turned_away: list[Outcome] = []

@@ -20,6 +20,8 @@ class Keeper:
         self._metrics = metrics
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self.trouble = ""
+        """Why the lease cannot be renewed; empty if it can."""
 
     def start(self) -> None:
         """Begin to keep."""
@@ -39,7 +41,9 @@ class Keeper:
         while not self._stop.wait(self._interval):
             try:
                 self._keep()
+                self.trouble = ""
             except BrokerError as error:
+                self.trouble = f"the lease cannot be renewed: {error}"
                 _logger.warning("cannot renew the lease", extra={"why": str(error)})
 
     def _keep(self) -> None:

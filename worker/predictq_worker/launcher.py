@@ -4,7 +4,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from predictq_registry import Package, Registry
+from predictq_registry import Package
+from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.deployment import Deployment
 from predictq_worker.inference import Limits
 from predictq_worker.metrics import Metrics
@@ -21,7 +22,7 @@ class Launcher:
     """Starts runners. Everything it needs to know is fixed when the worker starts."""
 
     def __init__(
-        self, settings: WorkerSettings, registry: Registry, nursery: Nursery, settle: Settle, metrics: Metrics
+        self, settings: WorkerSettings, registry: BoundedRegistry, nursery: Nursery, settle: Settle, metrics: Metrics
     ) -> None:
         self._settings = settings
         self._registry = registry

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import assert_never
 
 from predictq_broker import Code, Delivery, Outcome, Result, Timings
+from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
 from predictq_worker.batcher import Batch, Batcher
 from predictq_worker.inference import Failed, Ok, response_content_type
@@ -131,10 +132,12 @@ class Replica:
         except (RunnerDied, ReleaseRefused) as trouble:
             sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
             return [self._failure(work.delivery, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
+        reached("before_predict")
         try:
             predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
         except RunnerDied as death:
             return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
+        reached("after_predict")
         self._observe(self._manifest, sum(work.delivery.request.rows for work in batch.works), predicted.seconds)
         return self._outcomes(batch, predicted, started)
 

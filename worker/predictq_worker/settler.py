@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from predictq_broker import BrokerError, Code, Consumer, Outcome
+from predictq_broker.failpoints import reached
 from predictq_worker.ledger import Ledger
 from predictq_worker.metrics import Metrics
 from predictq_worker.patience import Patience
@@ -27,6 +28,8 @@ class Settler:
         self._closing = False
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
+        self.trouble = ""
+        """Why answers do not get through; empty if they do."""
 
     def start(self) -> None:
         """Begin to settle."""
@@ -66,12 +69,16 @@ class Settler:
         """Until the broker has taken them. To repeat is safe: what was settled is not settled twice."""
         patience = Patience(self._given_up)
         while not self._given_up.is_set():
+            reached("before_settle")
             try:
                 settled = self._settled(outcomes)
             except BrokerError as error:
+                self.trouble = f"answers cannot be settled: {error}"
                 _logger.warning("cannot settle yet", extra={"outcomes": len(outcomes), "why": str(error)})
                 patience.wait()
                 continue
+            self.trouble = ""
+            reached("after_settle")
             self._ledger.leave(outcome.delivery for outcome in outcomes)
             self._metrics.settled(settled, lost=len(outcomes) - len(settled))
             return

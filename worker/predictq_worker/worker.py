@@ -16,6 +16,7 @@ from types import FrameType
 from predictq_broker import Broker, BrokerError, Capacity, Delivery, Survives, connect, masked
 from predictq_registry import Registry
 from predictq_worker.batcher import BatchLimits
+from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.catalog import Catalog
 from predictq_worker.follower import Follower
 from predictq_worker.http import HttpServer, Page
@@ -51,7 +52,7 @@ class Worker:
         self._settings = settings
         self._own_broker = broker is None
         self._broker = broker or connect(settings.broker_url)
-        registry = Registry(settings.registry_url)
+        registry = BoundedRegistry(Registry(settings.registry_url), fetch_within=settings.load_timeout)
         self.metrics = Metrics()
         # two batches a runner: one that runs, one that gathers; twice that, so that reading never waits for settling
         rows = 4 * settings.max_batch_rows * settings.runners
@@ -113,6 +114,7 @@ class Worker:
         self._check_durability()
         self._nursery.start()
         self._settler.start()
+        self._catalog.start()
         self._follower.start()
         self._keeper.start()
         self._intake.start()
@@ -191,9 +193,8 @@ class Worker:
         reasons = self.dead_parts() + self._catalog.ailing(self._settings.models) + self._follower.complaints()
         if self._stopping.is_set():
             reasons.append("the worker is stopping")
-        if not self._intake.broker_answers:
-            reasons.append("the broker does not answer")
-        return reasons
+        troubles = (self._intake.trouble, self._settler.trouble, self._keeper.trouble)
+        return reasons + [trouble for trouble in troubles if trouble]
 
     def dead_parts(self) -> list[str]:
         """The threads that should run and do not; such a worker must be replaced."""
@@ -202,6 +203,7 @@ class Worker:
             "settler": self._settler.alive,
             "keeper": self._keeper.alive,
             "follower": self._follower.alive,
+            "catalog": self._catalog.alive,
         }
         return [f"the {name} has died" for name, alive in parts.items() if not alive]
 

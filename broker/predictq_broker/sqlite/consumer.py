@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from sqlite3 import Connection
 
+from predictq_broker.failpoints import reached
 from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.names import check_name
 from predictq_broker.port import Capacity
@@ -89,6 +90,7 @@ class SqliteConsumer:
                 _set_aside(connection, settled, now)
             forget(connection, [(slot, size) for (slot, _, size), _ in settled])
             publish(connection, [(delivery.request.reply_to, result) for _, (delivery, result) in settled], now)
+            reached("mid_settle")
         self._results.ring()
         return [outcome for _, outcome in settled]
 

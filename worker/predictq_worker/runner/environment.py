@@ -4,9 +4,13 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from predictq_broker.failpoints import VARIABLE
+
 __all__ = ["runner_environment"]
 
-_ALLOWED: Final = frozenset({"PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "VIRTUAL_ENV"})
+_ALLOWED: Final = frozenset(
+    {"PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "LANGUAGE", "VIRTUAL_ENV", VARIABLE}
+)
 _ALLOWED_PREFIX: Final = "LC_"
 _THREAD_COUNTS: Final = (
     "OMP_NUM_THREADS",

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from predictq_broker.failpoints import reached
 from predictq_registry import InvalidRelease, Loaded
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.runner.errors import ReleaseRefused
@@ -86,6 +87,7 @@ def _answer(connection: socket.socket, holding: _Holding) -> bool:
     start = time.perf_counter()
     method, content_type = frame.header["method"], frame.header["content_type"]
     answers = predict_batch(holding.loaded, method, content_type, frame.parts, holding.limits)
+    reached("in_predict")
     _send(connection, predict_reply(answers, time.perf_counter() - start))
     return True
 

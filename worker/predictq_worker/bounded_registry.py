@@ -1,0 +1,79 @@
+"""The registry as a worker asks it: every answer comes in time, or the registry counts as away."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import Final, TypeVar
+
+from predictq_registry import Package, Registry, StoreError
+
+__all__ = ["BoundedRegistry"]
+
+T = TypeVar("T")
+
+_ANSWER: Final = 10.0
+"""Seconds for what is small: a list of names, an alias table."""
+_HANGING_AT_MOST: Final = 4
+"""Of how many models a question may hang at once; until one of them ends, no other is asked."""
+
+
+class BoundedRegistry:
+    """Asks each question on a thread of its own and waits only so long, since no store bounds its own answers.
+
+    Every method may raise `StoreError` instead of waiting on. The thread that hangs is left behind, and until it
+    ends nothing is asked about the same model, so that threads do not pile up.
+    """
+
+    def __init__(self, registry: Registry, fetch_within: float, answer_within: float = _ANSWER) -> None:
+        """`fetch_within` and `answer_within`: seconds for a release's bytes, and for everything else."""
+        self._registry: Final = registry
+        self._fetch_within: Final = fetch_within
+        self._answer_within: Final = answer_within
+        self._lock: Final = threading.Lock()
+        self._hanging: set[str] = set()
+
+    def models(self) -> list[str]:
+        """As `Registry.models`."""
+        return self._within(self._answer_within, "", self._registry.models)
+
+    def resolve(self, model: str, ref: str) -> int:
+        """As `Registry.resolve`."""
+        return self._within(self._answer_within, model, partial(self._registry.resolve, model, ref))
+
+    def fetch(self, model: str, version: int) -> Package:
+        """As `Registry.fetch`."""
+        return self._within(self._fetch_within, model, partial(self._registry.fetch, model, version))
+
+    def _within(self, seconds: float, model: str, question: Callable[[], T]) -> T:
+        with self._lock:
+            if model in self._hanging or len(self._hanging) >= _HANGING_AT_MOST:
+                raise StoreError("the registry still does not answer an earlier question; is its store reachable?")
+        answer: Future[T] = Future()
+        try:
+            threading.Thread(target=_ask, args=(question, answer), name="registry", daemon=True).start()
+        except RuntimeError as error:  # no thread to be had
+            raise StoreError(f"the registry cannot be asked: {error}") from error
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
+            if answer.done():  # the store's own
+                raise
+        self._hangs(model, answer)
+        raise StoreError(f"the registry does not answer within {seconds:g} s; is its store reachable?")
+
+    def _hangs(self, model: str, answer: "Future[T]") -> None:
+        with self._lock:
+            self._hanging.add(model)
+        answer.add_done_callback(lambda _: self._ended(model))
+
+    def _ended(self, model: str) -> None:
+        with self._lock:
+            self._hanging.discard(model)
+
+
+def _ask(question: Callable[[], T], answer: "Future[T]") -> None:
+    try:
+        answer.set_result(question())
+    except BaseException as error:  # noqa: BLE001  raised again by whoever waits for the answer
+        answer.set_exception(error)
