@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 import redis
@@ -17,8 +17,12 @@ __all__ = ["RedisServer", "free_port", "need_program"]
 
 
 def need_program(name: str) -> str:
-    """The path of a program that the test needs; skips the test without it, and fails it where CI is set."""
-    found = shutil.which(name)
+    """The path of a program that the test needs; skips the test without it, and fails it where CI is set.
+
+    `PREDICTQ_TEST_REDIS=/path/to/valkey-server` is used for `redis-server`.
+    """
+    named = os.environ.get("PREDICTQ_TEST_REDIS") if name == "redis-server" else None
+    found = shutil.which(named or name)
     if found is None:
         missing = f"{name} is not on this machine: install it to run this test"
         if os.environ.get("CI"):
@@ -42,14 +46,18 @@ class RedisServer:
         directory: Where its files go; it must exist.
         appendfsync: `always` or `everysec` to keep an append-only file; None keeps nothing.
         options: More of redis-server's options, such as `("--maxmemory", "10mb")`.
+        arguments: What redis-py needs to connect to it, such as a password or a certificate.
     """
 
-    def __init__(self, directory: Path, appendfsync: str | None = None, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, appendfsync: str | None = None, options: Sequence[str] = (), **arguments: Any
+    ) -> None:
         self.directory = directory
         self.port = free_port()
         self._program = need_program("redis-server")
         keep = ("--appendonly", "no") if appendfsync is None else ("--appendonly", "yes", "--appendfsync", appendfsync)
         self._options = (*keep, *options)
+        self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -75,7 +83,7 @@ class RedisServer:
 
     def _wait_until_ready(self, deadline: float) -> None:
         assert self._process is not None
-        with redis.Redis(port=self.port) as client:
+        with self.client() as client:
             while True:
                 try:
                     if client.ping():
@@ -105,9 +113,13 @@ class RedisServer:
         self.stop()
         return self.start()
 
+    def client(self) -> "redis.Redis":
+        """A client beside those of the product; with all rights."""
+        return redis.Redis(port=self.port, **self._arguments)
+
     def flush(self) -> None:
         """Forget everything."""
-        with redis.Redis(port=self.port) as client:
+        with self.client() as client:
             client.flushall()
 
     def __enter__(self) -> Self:

@@ -95,6 +95,26 @@ def test_a_replica_is_waited_for_until_it_is_made_the_primary(tmp_path: Path) ->
         send(broker, ask("a"))
 
 
+def test_what_was_settled_on_a_server_whose_successor_does_not_know_it_is_answered_again(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server, connect(server.url) as broker:
+        inbox, consumer = broker.inbox(), broker.consumer("worker", lease=60.0)
+        inbox.expect("iris")
+        deliveries = hold(broker, consumer, ask("a", reply_to=inbox.name), ask("b", reply_to=inbox.name))
+        with server.client() as client:
+            client.save()  # what a replica knows that has fallen behind
+        consumer.settle([answer(deliveries[0])])
+        assert ids(drain(inbox)) == ["a"]
+        server.kill()
+        server.start()
+        again = eventually(lambda: receive(consumer))  # the first read after it finds the connection broken
+        assert [(delivery.request.id, delivery.attempt) for delivery in again] == [("a", 1)]
+        assert len(consumer.settle([answer(again[0]), answer(deliveries[1])])) == 2
+        assert ids(drain(inbox)) == ["a", "b"]
+        consumer.close()
+        inbox.close()
+        assert nothing_is_left(broker)
+
+
 # ── answers that are lost ──
 
 
@@ -103,8 +123,8 @@ def lose_next_answer(consumer: Consumer, model: str) -> None:
     assert isinstance(consumer, RedisConsumer)
     leased, real = consumer._leased, consumer._leased._scripts
 
-    def read(keys: Any, args: Any, client: object = None) -> Any:
-        reply = real.receive(keys, args, client)
+    def read(keys: Any, args: Any) -> Any:
+        reply = real.receive(keys, args)
         if f"{{{model}}}" not in keys[0]:
             return reply
         leased._scripts = real

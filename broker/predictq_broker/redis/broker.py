@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
-from redis import Redis
-from redis import exceptions as server
-
 from predictq_broker.capabilities import Capabilities, Durability
 from predictq_broker.messages import QueueStats, Request, Verdict
 from predictq_broker.names import check_name
 from predictq_broker.port import Limits
 from predictq_broker.redis import durability
-from predictq_broker.redis.connection import command, open_redis, translated
+from predictq_broker.redis.connection import command
 from predictq_broker.redis.consumer import RedisConsumer
 from predictq_broker.redis.dead_letters import RedisDeadLetters
 from predictq_broker.redis.entries import accepted, fingerprint
 from predictq_broker.redis.inbox import RedisInbox
 from predictq_broker.redis.keys import PRIORITIES, WORKERS, Keys, Known, known_models
+from predictq_broker.redis.refusals import absent
 from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.server import Server, open_server
 from predictq_broker.redis.subscription import RedisSubscription
 from predictq_broker.wire import request_fields
 
@@ -36,17 +35,17 @@ _STREAM = {priority: n for n, priority in enumerate(PRIORITIES, 1)}
 class RedisBroker:
     """Implements `predictq_broker.Broker`."""
 
-    def __init__(self, redis: Redis, limits: Limits, capabilities: Capabilities, *, shebang: bool = True) -> None:
+    def __init__(self, where: Server, limits: Limits, capabilities: Capabilities, *, shebang: bool = True) -> None:
         self.capabilities = capabilities
         self.limits = limits
-        self._redis = redis
-        self._scripts = Scripts.register(redis, shebang=shebang)
-        self._known = Known(redis)
+        self._where = where
+        self._scripts = Scripts.register(where, shebang=shebang)
+        self._known = Known(where)
 
     @classmethod
     def connect(cls, url: str, limits: Limits) -> "RedisBroker":
-        """A broker for `redis://`, `rediss://` or `unix://`."""
-        return cls(open_redis(url), limits, Capabilities(engine="redis"))
+        """A broker for one of the URLs that `Address.of` understands."""
+        return cls(open_server(url), limits, Capabilities(engine="redis"))
 
     def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
         """As `Broker.send`."""
@@ -60,7 +59,7 @@ class RedisBroker:
             fields = request_fields(request)
             args += (_STREAM[request.priority], request.id, fingerprint(request), request.reply_to)
             args += (len(request.body), len(fields), *fields)
-        with translated("send"):
+        with self._where.trying("send"):
             self._known.announce((requests[0].model,))
             letters = self._scripts.send(keys=[*keys.streams, keys.size], args=args)
         return [_VERDICTS[letter] for letter in letters.decode()]
@@ -79,53 +78,53 @@ class RedisBroker:
         """As `Broker.cancel`."""
         keys = Keys.of(check_name("model", model))
         args = [WORKERS, keys.prefix, round(self.limits.inbox_ttl * 1000), *ids]
-        with translated("cancel"):
+        with self._where.trying("cancel"):
             withdrawn = self._scripts.cancel(keys=[*keys.streams, keys.size], args=args)
         return [name.decode() for name in withdrawn]
 
     def consumer(self, name: str, lease: float = 10.0) -> RedisConsumer:
         """As `Broker.consumer`."""
-        return RedisConsumer(self._redis, self._scripts, self.limits, check_name("consumer", name), lease)
+        return RedisConsumer(self._where, self._scripts, self.limits, check_name("consumer", name), lease)
 
     def inbox(self) -> RedisInbox:
         """As `Broker.inbox`."""
-        return RedisInbox(self._redis, self.limits)
+        return RedisInbox(self._where, self.limits)
 
     def subscription(self, queue: str, lease: float = 10.0) -> RedisSubscription:
         """As `Broker.subscription`."""
-        return RedisSubscription(self._redis, self._scripts, check_name("result queue", queue), lease)
+        return RedisSubscription(self._where, self._scripts, check_name("result queue", queue), lease)
 
     def dead(self, model: str) -> RedisDeadLetters:
         """As `Broker.dead`."""
-        return RedisDeadLetters(self._redis, self._scripts, check_name("model", model))
+        return RedisDeadLetters(self._where, self._scripts, check_name("model", model))
 
     def models(self) -> Sequence[str]:
         """As `Broker.models`."""
-        with translated("list the models"):
-            return known_models(self._redis)
+        with self._where.trying("list the models"):
+            return known_models(self._where)
 
     def stats(self, model: str) -> QueueStats:
         """As `Broker.stats`."""
         keys = Keys.of(check_name("model", model))
-        pipeline = self._redis.pipeline(transaction=False)
-        for stream in keys.streams:
-            pipeline.xlen(stream)
-            command(pipeline, "XPENDING", stream, WORKERS)
-            command(pipeline, "XRANGE", stream, "-", "+", "COUNT", 1)
-        pipeline.xlen(keys.dead)
-        pipeline.hlen(keys.leases)
-        pipeline.time()
-        with translated("read the figures"):
+        with self._where.trying("read the figures"):
+            pipeline = self._where.at(keys.prefix).pipeline(transaction=False)
+            for stream in keys.streams:
+                pipeline.xlen(stream)
+                command(pipeline, "XPENDING", stream, WORKERS)
+                command(pipeline, "XRANGE", stream, "-", "+", "COUNT", 1)
+            pipeline.xlen(keys.dead)
+            pipeline.hlen(keys.leases)
+            pipeline.time()
             *lanes, dead, consumers, clock = pipeline.execute(raise_on_error=False)
             return _stats([lanes[n : n + 3] for n in (0, 3, 6)], dead, consumers, clock[0] + clock[1] / 1e6)
 
     def durability(self) -> Durability:
         """As `Broker.durability`."""
-        return durability.ask(self._redis)
+        return durability.ask(self._where)
 
     def close(self) -> None:
         """As `Broker.close`."""
-        self._redis.close()
+        self._where.close()
 
     def __enter__(self) -> Self:
         return self
@@ -136,11 +135,11 @@ class RedisBroker:
 
 def _stats(lanes: list[list[Any]], dead: Any, consumers: Any, now: float) -> QueueStats:
     """From the length, the pending entries and the first entry of each stream."""
-    for reply in (dead, consumers, *(length for length, _, _ in lanes)):
+    for reply in (dead, consumers, *(length for length, _, _ in lanes), *(first for _, _, first in lanes)):
         if isinstance(reply, Exception):
             raise reply
     held = sum(_held(pending) for _, pending, _ in lanes)
-    oldest = [now - accepted(first[0][0]) for _, _, first in lanes if isinstance(first, list) and first]
+    oldest = [now - accepted(first[0][0]) for _, _, first in lanes if first]
     return QueueStats(
         queued=sum(length for length, _, _ in lanes) - held,
         in_flight=held,
@@ -152,6 +151,6 @@ def _stats(lanes: list[list[Any]], dead: Any, consumers: Any, now: float) -> Que
 
 def _held(pending: Any) -> int:
     """How many entries consumers hold; those given back wait again. A stream without a group has none."""
-    if isinstance(pending, server.ResponseError):
+    if absent(pending):
         return 0
     return sum(int(count) for name, count in pending[3] or [] if name != b"returned")

@@ -1,42 +1,97 @@
-"""How we talk to the server: explicit timeouts, no hidden retries, and errors in our own terms."""
+"""How we talk to the server: explicit timeouts, no hidden retries, replies as they are."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+import ssl
 from typing import Any, Final
 
 from redis import Redis
-from redis import exceptions as server
 from redis.backoff import NoBackoff
+from redis.connection import UnixDomainSocketConnection
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
-from predictq_broker.errors import BrokerError, BrokerFull, BrokerRefused, BrokerUnavailable
+from predictq_broker.redis.address import Address, Login, Place, Tls
 
-__all__ = ["MAX_BLOCK", "command", "open_redis", "raw_replies", "translated"]
+__all__ = ["ANSWER", "MAX_BLOCK", "Connections", "command", "open_node", "open_primary", "open_redis", "raw_replies"]
 
 MAX_BLOCK: Final = 1.0
 """Seconds a blocking read sleeps in the server at most, so that what was given back is found soon."""
-_ANSWER: Final = 10.0
+ANSWER: Final = 10.0
 """Seconds to wait for any answer; well above `MAX_BLOCK`, or a quiet queue would look like a dead server."""
 _CONNECT: Final = 3.0
 
 
-def open_redis(url: str) -> "Redis":
-    """A client for `url` that connects when first used. A command is never repeated behind our back:
-    a repeated XADD would be a second request.
+class Connections:
+    """Counts the connections that are made: after another one, it may be another server that answers."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, connection: Any) -> None:
+        """Called by redis-py for each new connection."""
+        self.made += 1
+        connection.driver_info = connection.lib_name = connection.lib_version = None  # CLIENT SETINFO needs a right
+        connection.on_connect()
+
+
+def open_node(place: Place, address: Address, connections: Connections) -> "Redis":
+    """A client for the server at `place` that connects when first used. A command is never repeated behind our
+    back: a repeated XADD would be a second request.
     """
-    return raw_replies(
-        Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=_ANSWER,
-            socket_connect_timeout=_CONNECT,
-            socket_keepalive=True,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_error=[],
-            health_check_interval=0,
-            decode_responses=False,
-        )
-    )
+    host, port = place
+    options = _options(address.login, address.tls, connections)
+    return raw_replies(Redis(host=host, port=port, db=address.db, **options))
+
+
+def open_primary(address: Address, connections: Connections) -> "Redis":
+    """As `open_node`, for what `address` names: one server, a socket, or whatever Sentinel says is the primary."""
+    if address.form == "server" and address.path is None:
+        return open_node(address.places[0], address, connections)
+    options = {**_options(address.login, address.tls, connections), "db": address.db}
+    if address.path is not None:
+        del options["socket_keepalive"]
+        options |= {"connection_class": UnixDomainSocketConnection, "path": address.path}
+        return raw_replies(Redis.from_url("unix://", **options))
+    untyped: Any = Sentinel  # in some versions of redis-py
+    sentinel = untyped(address.places, sentinel_kwargs=_options(address.sentinel_login, address.tls, Connections()))
+    return raw_replies(sentinel.master_for(address.service, **options))
+
+
+def open_redis(url: str) -> "Redis":
+    """A bare client for a URL; of a cluster, for one of its nodes."""
+    address = Address.of(url)
+    if address.form == "cluster":
+        return open_node(address.places[0], address, Connections())
+    return open_primary(address, Connections())
+
+
+def _options(login: Login, tls: Tls | None, connections: Connections) -> dict[str, Any]:
+    return {
+        "redis_connect_func": connections,
+        "username": login.username,
+        "password": login.password,
+        "protocol": 2,
+        "socket_timeout": ANSWER,
+        "socket_connect_timeout": _CONNECT,
+        "socket_keepalive": True,
+        "retry": Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+        "health_check_interval": 0,
+        "decode_responses": False,
+        **({} if tls is None else _tls_options(tls)),
+    }
+
+
+def _tls_options(tls: Tls) -> dict[str, Any]:
+    """The server's certificate and its name are always checked; there is no way to leave that out."""
+    return {
+        "ssl": True,
+        "ssl_cert_reqs": "required",
+        "ssl_check_hostname": True,
+        "ssl_min_version": ssl.TLSVersion.TLSv1_2,
+        "ssl_ca_certs": tls.ca,
+        "ssl_certfile": tls.cert,
+        "ssl_keyfile": tls.key,
+    }
 
 
 def raw_replies(redis: "Redis") -> "Redis":
@@ -48,37 +103,6 @@ def raw_replies(redis: "Redis") -> "Redis":
 
 def _as_it_is(reply: Any, **_: Any) -> Any:
     return reply
-
-
-_FULL = ("OOM", "MISCONF")
-_LATER = ("LOADING", "READONLY", "CLUSTERDOWN", "MASTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNBLOCKED")
-_LATER_BY_CLASS = (server.ReadOnlyError, server.ClusterDownError, server.MasterDownError, server.TryAgainError)
-"""Of these redis-py takes the first word out of the text."""
-
-
-@contextmanager
-def translated(what: str) -> Generator[None]:
-    """Turn what redis-py raises while we do `what` into a `BrokerError` with the way out in it."""
-    try:
-        yield
-    except server.AuthenticationError as error:
-        raise BrokerRefused(f"{what}: the login was refused ({error}); check the user and password") from error
-    except server.OutOfMemoryError as error:
-        raise BrokerFull(f"{what}: the server has no room ({error}); let workers drain it or give it more") from error
-    except _LATER_BY_CLASS as error:
-        raise BrokerUnavailable(f"{what}: {error}") from error
-    except (server.ConnectionError, server.TimeoutError, OSError) as error:
-        raise BrokerUnavailable(f"{what}: {error or 'no answer in time'}") from error
-    except server.RedisError as error:
-        raise _told(what, str(error)) from error
-
-
-def _told(what: str, text: str) -> BrokerError:
-    if any(word in text for word in _FULL):
-        return BrokerFull(f"{what}: the server has no room ({text}); let workers drain it or give it more")
-    if text.startswith(_LATER):
-        return BrokerUnavailable(f"{what}: {text}")
-    return BrokerRefused(f"{what}: the server said no ({text})")
 
 
 def command(target: Any, *words: bytes | str | float) -> Any:

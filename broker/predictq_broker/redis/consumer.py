@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from redis import Redis
 from redis import exceptions as server
 
+from predictq_broker.failpoints import reached
 from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.port import Capacity, Limits
-from predictq_broker.redis.connection import MAX_BLOCK, command, translated
+from predictq_broker.redis.connection import MAX_BLOCK, command
 from predictq_broker.redis.entries import Entry, Tag, to_delivery
-from predictq_broker.redis.keys import WORKERS, Keys, Known
+from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.server import Server
+from predictq_broker.redis.waiting import Reads, until_new
 from predictq_broker.redis.watch import Queue
 from predictq_broker.wire import common_result_fields, format_timings, result_fields
 
@@ -29,12 +31,13 @@ _WOKEN = 32
 class RedisConsumer:
     """Implements `predictq_broker.Consumer`."""
 
-    def __init__(self, redis: Redis, scripts: Scripts, limits: Limits, name: str, lease: float) -> None:
-        self._redis = redis
+    def __init__(self, where: Server, scripts: Scripts, limits: Limits, name: str, lease: float) -> None:
+        self._where = where
         self._scripts = scripts
         self._inbox_ttl = round(limits.inbox_ttl * 1000)
-        self._leased = Leased(redis, scripts, WORKERS, name, lease)
-        self._known = Known(redis)
+        self._leased = Leased(where, scripts, WORKERS, name, lease)
+        self._known = Known(where)
+        self._reads = Reads(where)
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
@@ -68,7 +71,12 @@ class RedisConsumer:
                     raise
                 _logger.warning("this model's queue is broken", extra={"model": model, "why": str(error)})
                 del wants[model]
-        return deliveries
+        return self._kept(deliveries, wants)
+
+    def _kept(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
+        """What we hold; if we found ourselves fenced between two queues, the first one's is to be taken again."""
+        kept = [delivery for delivery in deliveries if _tag(delivery).consumer == self._leased.consumer]
+        return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
@@ -78,9 +86,11 @@ class RedisConsumer:
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
         streams = {stream: (model, n) for model in wants for n, stream in enumerate(Keys.of(model).streams, 1)}
+        if len(self._where.together(list(streams))) > 1:
+            return self._sleep_apart(wants, list(streams), wait)
         count = min(_WOKEN, *(capacity.requests for capacity in wants.values()))
         consumer = self._leased.reader
-        pipeline = self._redis.pipeline(transaction=False)
+        pipeline = self._where.at(next(iter(streams))).pipeline(transaction=False)
         command(
             pipeline,
             *("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, "BLOCK", max(round(wait * 1000), 1)),
@@ -93,6 +103,11 @@ class RedisConsumer:
         if isinstance(reply, Exception):
             raise reply
         return self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
+
+    def _sleep_apart(self, wants: Mapping[str, Capacity], streams: Sequence[str], wait: float) -> list[Delivery]:
+        """As `_sleep`, where no read may name all streams: sleep first, then take what came."""
+        woken = until_new(self._where, self._reads, streams, WORKERS, wait)
+        return self._take({model: wants[model] for model in dict.fromkeys(map(model_of, woken))})
 
     def _woken(
         self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: tuple[int, int]
@@ -130,7 +145,7 @@ class RedisConsumer:
         """As `Consumer.settle`."""
         settled: list[Outcome] = []
         ours = sorted(filter(self._owns, outcomes), key=_owner)
-        with translated("settle"):
+        with self._where.trying("settle"):
             for (model, consumer), group in groupby(ours, key=_owner):
                 settled += self._settle(Keys.of(model), consumer, list(group))
         return settled
@@ -150,6 +165,7 @@ class RedisConsumer:
         for fields in templates:
             head += (len(fields), *fields)
         lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=head + rows)
+        reached("mid_settle")
         if lost == [0]:
             return []
         self._leased.let_go(_tag(outcome.delivery) for outcome in outcomes)
@@ -160,16 +176,17 @@ class RedisConsumer:
         """As `Consumer.release`."""
         ours = [delivery for delivery in deliveries if self._leased.holds(_tag(delivery))]
         self._give_back(ours)
-        self._leased.let_go(_tag(delivery) for delivery in ours)
 
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
-            entries = [(tag.stream, tag.name, delivery.attempt) for delivery in group for tag in [_tag(delivery)]]
-            self._leased.release(_queue(model), consumer, entries)
+            ours = [(_tag(delivery), delivery.attempt) for delivery in group]
+            entries = [(tag.stream, tag.name, attempt) for tag, attempt in ours]
+            if self._leased.release(_queue(model), consumer, entries):
+                self._leased.let_go(tag for tag, _ in ours)
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.bury`."""
-        with translated("bury"):
+        with self._where.trying("bury"):
             return [outcome for outcome in outcomes if self._owns(outcome) and self._bury(*outcome)]
 
     def _bury(self, delivery: Delivery, result: Any) -> bool:
@@ -180,11 +197,12 @@ class RedisConsumer:
             keys=[keys.streams[tag.stream - 1], keys.dead, keys.leases, keys.size],
             args=[*head, *letter, *result_fields(result)],
         )
-        self._leased.let_go([tag])
+        self._leased.let_go([tag] if buried else ())
         return bool(buried)
 
     def close(self) -> None:
         """As `Consumer.close`."""
+        self._reads.close()
         self._leased.leave()
 
 

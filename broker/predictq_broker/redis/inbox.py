@@ -3,16 +3,17 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
-
-from redis import Redis
 
 from predictq_broker.messages import Result
 from predictq_broker.names import new_inbox_name
 from predictq_broker.port import Limits
-from predictq_broker.redis.connection import MAX_BLOCK, command, translated
+from predictq_broker.redis.connection import MAX_BLOCK, command
 from predictq_broker.redis.entries import as_map
 from predictq_broker.redis.keys import Keys
+from predictq_broker.redis.server import Server, ask
+from predictq_broker.redis.waiting import Reads
 from predictq_broker.wire import read_result
 
 __all__ = ["RedisInbox"]
@@ -24,14 +25,15 @@ _MOST = 4096
 class RedisInbox:
     """Implements `predictq_broker.Inbox`."""
 
-    def __init__(self, redis: Redis, limits: Limits) -> None:
-        self._redis = redis
+    def __init__(self, where: Server, limits: Limits) -> None:
+        self._where = where
+        self._reads = Reads(where)
         self._ttl = limits.inbox_ttl
         self._name = new_inbox_name()
         self._changed = threading.Condition()
-        self._read: dict[str, bytes] = {}  # stream -> the last entry read, removed by the next read
+        self._read: dict[str, bytes] = {}  # stream -> the last entry read, to be removed by the next read
         self._streams: dict[str, str] = {}  # stream -> model
-        self._signed = 0.0
+        self._signed: dict[str, float] = {}  # first stream of a group -> when all of it was told that we live
         self._closed = False
 
     @property
@@ -52,8 +54,8 @@ class RedisInbox:
 
     def _wake(self, stream: str) -> None:
         """End a read that sleeps in the server on the streams it knew when it began."""
-        with translated("wake the inbox"):
-            pipeline = self._redis.pipeline(transaction=False)
+        with self._where.trying("wake the inbox"):
+            pipeline = self._where.at(stream).pipeline(transaction=False)
             pipeline.xadd(stream, {"wake": ""})
             pipeline.pexpire(stream, round(self._ttl * 1000))
             pipeline.execute()
@@ -69,38 +71,58 @@ class RedisInbox:
                 if self._closed or not self._streams:
                     return []
                 streams = self._streams
-            with translated("read results"):
+            with self._where.trying("read results"):
                 results = self._results(streams, min(left, MAX_BLOCK))
             if results or time.monotonic() >= deadline:
                 return results
 
     def _results(self, streams: Mapping[str, str], wait: float) -> list[Result]:
-        block: list[str | int] = ["BLOCK", max(round(wait * 1000), 1)] if wait > 0 else []
-        pipeline = self._redis.pipeline(transaction=False)
-        before = self._tidy(pipeline, streams)
-        command(pipeline, "XREAD", "COUNT", _MOST, *block, "STREAMS", *streams, *("0" for _ in streams))
-        reply = pipeline.execute()[before] or []
-        self._read = {stream.decode(): entries[-1][0] for stream, entries in reply if entries}
+        groups = self._where.together(list(streams))
+        if len(groups) == 1 or wait <= 0:
+            self._reads.close()  # a read that sleeps would tell the same results once more
+            replies = [self._ask(group, wait) for group in groups]
+        else:
+            replies = list(self._reads.first({g[0]: partial(self._prepare, g, wait) for g in groups}, wait).values())
+        found = [stream for reply in replies for stream in _told(reply)]
+        self._read |= {stream.decode(): entries[-1][0] for stream, entries in found if entries}
         return [
             read_result(streams[stream.decode()], fields)
-            for stream, entries in reply
+            for stream, entries in found
             for fields in (as_map(flat) for _, flat in entries)
             if b"wake" not in fields
         ]
 
-    def _tidy(self, pipeline: Any, streams: Mapping[str, str]) -> int:
-        """Remove what was read before and give a sign of life; returns how many commands that took."""
-        commands = 0
-        for stream, last in self._read.items():
-            milliseconds, _, sequence = last.decode().partition("-")
+    def _ask(self, streams: Sequence[str], wait: float) -> Any:
+        """One round trip: tidy, then read."""
+        pipeline = self._where.at(streams[0]).pipeline(transaction=False)
+        self._tidy(pipeline, streams)
+        command(pipeline, *_read(streams, wait))
+        reply = pipeline.execute()[-1]
+        self._tidied(streams)
+        return reply
+
+    def _prepare(self, streams: Sequence[str], wait: float) -> Sequence[str | int]:
+        """Tidy, and then the read that is to be sent on another connection."""
+        pipeline = self._where.at(streams[0]).pipeline(transaction=False)
+        self._tidy(pipeline, streams)
+        pipeline.execute()
+        self._tidied(streams)
+        return _read(streams, wait)
+
+    def _tidy(self, pipeline: Any, streams: Sequence[str]) -> None:
+        """Remove what was read before and give a sign of life."""
+        for stream in self._read.keys() & set(streams):
+            milliseconds, _, sequence = self._read[stream].decode().partition("-")
             pipeline.xtrim(stream, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
-            commands += 1
-        if time.monotonic() - self._signed > self._ttl / 3:
+        now = time.monotonic()
+        if now - self._signed.get(streams[0], 0.0) > self._ttl / 3:
             for stream in streams:
                 pipeline.pexpire(stream, round(self._ttl * 1000))
-            commands += len(streams)
-            self._signed = time.monotonic()
-        return commands
+            self._signed[streams[0]] = now
+
+    def _tidied(self, streams: Sequence[str]) -> None:
+        for stream in streams:
+            self._read.pop(stream, None)
 
     def close(self) -> None:
         """As `Inbox.close`."""
@@ -110,5 +132,19 @@ class RedisInbox:
             self._changed.notify_all()
         if streams:
             self._wake(next(iter(streams)))
-            with translated("remove the inbox"):
-                self._redis.unlink(*streams)
+            self._reads.close()
+            with self._where.trying("remove the inbox"):
+                for group in self._where.together(list(streams)):
+                    ask(self._where, group[0], "UNLINK", *group)
+
+
+def _read(streams: Sequence[str], wait: float) -> Sequence[str | int]:
+    block: list[str | int] = ["BLOCK", max(round(wait * 1000), 1)] if wait > 0 else []
+    return ["XREAD", "COUNT", _MOST, *block, "STREAMS", *streams, *("0" for _ in streams)]
+
+
+def _told(reply: Any) -> Any:
+    """The streams of a reply, each with its entries."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply or []

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from redis import exceptions as server
 
 from predictq_broker.messages import Priority
 from predictq_broker.names import is_name
+from predictq_broker.redis.server import Server, ask
 
 __all__ = ["MODELS", "PRIORITIES", "SUBSCRIBERS", "WORKERS", "Keys", "Known", "known_models", "model_of"]
 
@@ -50,8 +51,8 @@ class Keys(NamedTuple):
 class Known:
     """Says which models have a queue, and says it again now and then, lest a server that forgot does not know."""
 
-    def __init__(self, redis: Any) -> None:
-        self._redis = redis
+    def __init__(self, where: Server) -> None:
+        self._where = where
         self._said: dict[str, float] = {}
 
     def announce(self, models: Iterable[str]) -> None:
@@ -60,13 +61,13 @@ class Known:
         due = [model for model in models if now - self._said.get(model, -_AGAIN) >= _AGAIN]
         if due:
             with suppress(server.OutOfMemoryError):  # a full server must still be drained: next time, then
-                self._redis.sadd(MODELS, *due)
+                ask(self._where, MODELS, "SADD", MODELS, *due)
             self._said.update(dict.fromkeys(due, now))
 
 
-def known_models(redis: Any) -> list[str]:
+def known_models(where: Server) -> list[str]:
     """The models whose queues the server has seen, sorted."""
-    found = (model.decode(errors="replace") for model in redis.smembers(MODELS))
+    found = (model.decode(errors="replace") for model in ask(where, MODELS, "SMEMBERS", MODELS))
     return sorted(model for model in found if is_name(model))
 
 

@@ -9,19 +9,19 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from redis import Redis
-from redis import exceptions as server
-
 from predictq_broker.errors import BrokerError
 from predictq_broker.port import Capacity
-from predictq_broker.redis.connection import command, translated
+from predictq_broker.redis.connection import command
 from predictq_broker.redis.entries import Entry, Place
-from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.refusals import absent
+from predictq_broker.redis.scripts import Call, Scripts
+from predictq_broker.redis.server import Server, ask
 from predictq_broker.redis.watch import Queue, Watch
 
 __all__ = ["Held", "Leased"]
 
 _EVERY = 1_000_000
+_NEVER = -1
 
 
 class Held(Protocol):
@@ -40,8 +40,8 @@ class Leased:
     never be settled by mistake.
     """
 
-    def __init__(self, redis: Redis, scripts: Scripts, group: str, name: str, lease: float) -> None:
-        self._redis = redis
+    def __init__(self, where: Server, scripts: Scripts, group: str, name: str, lease: float) -> None:
+        self._where = where
         self._scripts = scripts
         self._group = group
         self._name = name
@@ -52,7 +52,8 @@ class Leased:
         self._asked: set[Queue] = set()  # joined, unless the answer that says so was lost
         self._held: dict[int, Held] = {}  # tags by identity: it is the same object until the end
         self._lost = 0
-        self._in_doubt = False
+        self._readers = 0
+        self._sure = _NEVER  # how many connections had been made when we were last sure of what we hold
         self.consumer = self._new_name()
         self.reader = self.consumer
         """The name under which was read last: that one has a lease, or will be found without one."""
@@ -62,8 +63,6 @@ class Leased:
 
     def receive(self, queue: Queue, capacity: Capacity) -> tuple[float, list[Entry], str]:
         """Entries of `queue`, the server's clock, and the name under which we hold them."""
-        if self._in_doubt:
-            self._give_back_unknown()
         consumer, joined = self.consumer, queue in self._joined
         self._asked.add(queue)
         self.reader = consumer
@@ -79,16 +78,28 @@ class Leased:
 
     @contextmanager
     def reading(self, what: str) -> Generator[None]:
-        """While we read: if that fails, the server may have handed us entries in an answer that never came."""
+        """While we read. Before that, what the server thinks we hold and we do not is given back, unharmed.
+
+        There may be such after a read that failed, for the answer that never came may have handed us entries; and
+        after a connection was made anew, for a server that took another's place may not know what we settled.
+        """
+        made = self._where.connections.made
+        with self._lock:
+            alone, self._readers = self._readers == 0, self._readers + 1
         try:
-            with translated(what):
+            with self._where.trying(what):
+                if alone and made != self._sure:  # another reader may have entries that are not held yet
+                    self._give_back_unknown()
+                    self._sure = made
                 yield
         except BrokerError:
-            self._in_doubt = True
+            self._sure = _NEVER
             raise
+        finally:
+            with self._lock:
+                self._readers -= 1
 
     def _give_back_unknown(self) -> None:
-        """Give back, unharmed, what the server thinks we hold and we have never seen."""
         with self._lock:
             seen = {tag.place for tag in self._held.values()}
         for queue in list(self._asked):
@@ -101,13 +112,13 @@ class Leased:
                 ]
                 if unknown:
                     self.release(queue, self.consumer, unknown)
-        self._in_doubt = False
 
     def _pending(self, stream: str) -> list[tuple[bytes, int]]:
         """The entries of `stream` that the server thinks we hold, each with its attempt."""
-        try:
-            reply = command(self._redis, "XPENDING", stream, self._group, "-", "+", _EVERY, self.consumer)
-        except server.ResponseError:
+        pipeline = self._where.at(stream).pipeline(transaction=False)
+        command(pipeline, "XPENDING", stream, self._group, "-", "+", _EVERY, self.consumer)
+        (reply,) = pipeline.execute(raise_on_error=False)
+        if absent(reply):
             return []  # the queue is gone, and with it whatever it held
         return [(name, int(attempt)) for name, _, _, attempt in reply]
 
@@ -132,18 +143,18 @@ class Leased:
                 return
             self._lost += len(self._held)
             self._held.clear()
+            queues = list(self._asked)
             self._joined.clear()
             self._asked.clear()
             self.consumer = self._new_name()
+        for queue in queues:  # where nobody has fenced us yet, for we shall not keep that lease any more
+            self._leave(queue, consumer)
 
     def renew(self) -> int:
         """Let the heartbeat advance on every queue we read."""
-        with translated("renew the lease"):
+        with self._where.trying("renew the lease"):
             consumer, queues = self.consumer, list(self._joined)
-            pipeline = self._redis.pipeline(transaction=False)
-            for queue in queues:
-                self._scripts.renew(keys=[queue.leases], args=[consumer], client=pipeline)
-            if not all(pipeline.execute()):
+            if not all(self._scripts.renew.each([Call([queue.leases], [consumer]) for queue in queues])):
                 self._fenced(consumer)
         with self._lock:
             lost, self._lost = self._lost, 0
@@ -151,7 +162,7 @@ class Leased:
 
     def reclaim(self) -> int:
         """Fence whoever stands still on a queue of ours, and give back what they held."""
-        with translated("reclaim from the dead"):
+        with self._where.trying("reclaim from the dead"):
             return sum(self._reclaim(queue) for queue in list(self._joined))
 
     def _reclaim(self, queue: Queue) -> int:
@@ -160,13 +171,13 @@ class Leased:
 
     def _beats(self, queue: Queue) -> dict[str, str]:
         """Every other consumer with its heartbeat; '' for one that holds entries without a lease."""
-        pipeline = self._redis.pipeline(transaction=False)
+        pipeline = self._where.at(queue.leases).pipeline(transaction=False)
         pipeline.hgetall(queue.leases)
         for stream in queue.streams:
             command(pipeline, "XINFO CONSUMERS", stream, self._group)
         heartbeats, *consumers = pipeline.execute(raise_on_error=False)
         beats = dict.fromkeys(_holding(consumers), "")
-        if isinstance(heartbeats, dict):
+        if not absent(heartbeats):
             beats |= {name.decode(): beat.decode() for name, beat in heartbeats.items()}
         beats.pop(self.consumer, None)
         return beats
@@ -178,26 +189,29 @@ class Leased:
             given_back += int(moved)
         return given_back
 
-    def release(self, queue: Queue, consumer: str, entries: Sequence[tuple[int, bytes, int]]) -> None:
-        """Give entries back; each is told by stream, name and attempt."""
-        with translated("give requests back"):
+    def release(self, queue: Queue, consumer: str, entries: Sequence[tuple[int, bytes, int]]) -> bool:
+        """Give entries back; each is told by stream, name and attempt. False if they were lost with the lease."""
+        with self._where.trying("give requests back"):
             flat = [part for entry in entries for part in entry]
-            self._scripts.release(keys=queue.keys, args=[self._group, consumer, *flat])
+            return int(self._scripts.release(keys=queue.keys, args=[self._group, consumer, *flat])) >= 0
 
     def leave(self) -> None:
         """Give up the lease at once; whatever was still held is given back unharmed."""
-        with translated("leave the queue"):
+        with self._where.trying("leave the queue"):
             for queue in list(self._asked):
-                beat = self._redis.hget(queue.leases, self.consumer)
-                if isinstance(beat, bytes):
-                    self._fence(queue, self.consumer, beat.decode(), leaves=True)
+                self._leave(queue, self.consumer)
         with self._lock:
             self._joined.clear()
             self._asked.clear()
             self._held.clear()
 
+    def _leave(self, queue: Queue, consumer: str) -> None:
+        beat = ask(self._where, queue.leases, "HGET", queue.leases, consumer)
+        if isinstance(beat, bytes) and beat != b"fenced":  # then whoever fences us gives back what we held
+            self._fence(queue, consumer, beat.decode(), leaves=True)
+
 
 def _holding(replies: Iterable[Any]) -> list[str]:
     """The consumers that hold entries, in replies to XINFO CONSUMERS; a stream that is gone has none."""
-    known = [consumer for reply in replies if isinstance(reply, list) for consumer in reply]
+    known = [consumer for reply in replies if not absent(reply) for consumer in reply]
     return [consumer["name"].decode() for consumer in known if consumer["pending"] and consumer["name"] != b"returned"]

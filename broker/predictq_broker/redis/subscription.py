@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from redis import Redis
-from redis import exceptions as server
-
 from predictq_broker.messages import ResultDelivery
 from predictq_broker.port import Capacity
-from predictq_broker.redis.connection import MAX_BLOCK, command, translated
+from predictq_broker.redis.connection import MAX_BLOCK
 from predictq_broker.redis.entries import Entry, Place, as_map
 from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.server import Server
+from predictq_broker.redis.waiting import Reads, until_new
 from predictq_broker.redis.watch import Queue
 from predictq_broker.wire import read_result
 
@@ -36,11 +35,12 @@ class _Tag(NamedTuple):
 class RedisSubscription:
     """Implements `predictq_broker.Subscription`."""
 
-    def __init__(self, redis: Redis, scripts: Scripts, queue: str, lease: float) -> None:
-        self._redis = redis
+    def __init__(self, where: Server, scripts: Scripts, queue: str, lease: float) -> None:
+        self._where = where
         self._scripts = scripts
         self._queue = queue
-        self._leased = Leased(redis, scripts, SUBSCRIBERS, "subscriber", lease)
+        self._leased = Leased(where, scripts, SUBSCRIBERS, "subscriber", lease)
+        self._reads = Reads(where)
 
     def receive(self, capacity: int, wait: float) -> Sequence[ResultDelivery]:
         """As `Subscription.receive`."""
@@ -60,12 +60,14 @@ class RedisSubscription:
 
     def _queues(self) -> list[Queue]:
         """The streams there are now: a model's appears with its first result."""
-        streams = [Keys.of(model).results(self._queue) for model in known_models(self._redis)]
-        pipeline = self._redis.pipeline(transaction=False)
+        streams = [Keys.of(model).results(self._queue) for model in known_models(self._where)]
+        return [Queue((s,), f"{s}:leases") for keys in self._where.together(streams) for s in self._there(keys)]
+
+    def _there(self, streams: Sequence[str]) -> list[str]:
+        pipeline = self._where.at(streams[0]).pipeline(transaction=False)
         for stream in streams:
             pipeline.exists(stream)
-        there = pipeline.execute()
-        return [Queue((s,), f"{s}:leases") for s, exists in zip(streams, there, strict=True) if exists]
+        return [stream for stream, exists in zip(streams, pipeline.execute(), strict=True) if exists]
 
     def _take(self, queues: Sequence[Queue], capacity: int) -> list[ResultDelivery]:
         deliveries: list[ResultDelivery] = []
@@ -75,7 +77,8 @@ class RedisSubscription:
                 break
             _, entries, consumer = self._leased.receive(queue, Capacity(room))
             deliveries += [self._delivery(queue, entry, consumer) for entry in entries]
-        return deliveries
+        kept = [delivery for delivery in deliveries if _tag(delivery).consumer == self._leased.consumer]
+        return kept if len(kept) == len(deliveries) else kept + self._take(queues, capacity - len(kept))
 
     def _delivery(self, queue: Queue, entry: Entry, consumer: str) -> ResultDelivery:
         tag = _Tag(queue, entry.name, entry.attempt, consumer)
@@ -87,29 +90,13 @@ class RedisSubscription:
         if not queues:
             time.sleep(min(wait, 0.1))
             return
-        ends = self._ends(queues)
-        block = max(round(wait * 1000), 1)
-        try:
-            command(self._redis, "XREAD", "COUNT", 1, "BLOCK", block, "STREAMS", *ends, *ends.values())
-        except server.ResponseError as error:
-            if not str(error).startswith("UNBLOCKED"):
-                raise
-
-    def _ends(self, queues: Sequence[Queue]) -> dict[str, bytes]:
-        pipeline = self._redis.pipeline(transaction=False)
-        for queue in queues:
-            command(pipeline, "XINFO GROUPS", queue.streams[0])
-        replies = pipeline.execute(raise_on_error=False)
-        return {
-            queue.streams[0]: next((g["last-delivered-id"] for g in reply), b"0") if isinstance(reply, list) else b"0"
-            for queue, reply in zip(queues, replies, strict=True)
-        }
+        until_new(self._where, self._reads, [queue.streams[0] for queue in queues], SUBSCRIBERS, wait)
 
     def ack(self, deliveries: Sequence[ResultDelivery]) -> int:
         """As `Subscription.ack`."""
         tags = sorted((tag for delivery in deliveries if self._leased.holds(tag := _tag(delivery))), key=_owner)
         acked = 0
-        with translated("acknowledge results"):
+        with self._where.trying("acknowledge results"):
             for (stream, leases, consumer), group in groupby(tags, key=_owner):
                 ours = list(group)
                 names = [tag.name for tag in ours]
@@ -132,6 +119,7 @@ class RedisSubscription:
 
     def close(self) -> None:
         """As `Subscription.close`."""
+        self._reads.close()
         self._leased.leave()
 
 

@@ -22,14 +22,24 @@ end
 
 local expiring = {}
 
+-- The error that would keep us from publishing to a reply-to, if there is one: this user may not write there, or the
+-- slot is being moved. To be asked before anything is taken, for nothing here is rolled back. The delete finds nothing.
+local may = {}
+local function refused(prefix, reply_to)
+  if reply_to == '' or may[reply_to] then return nil end
+  local reply = redis.pcall('XDEL', prefix .. 'results:' .. reply_to, '0-1')
+  if type(reply) == 'table' and reply.err and not string.find(reply.err, 'WRONGTYPE', 1, true) then return reply end
+  may[reply_to] = true
+end
+
 -- Append a result to its reply-to. An inbox gets an expiry, lest it outlive a client that is gone. A key of another
--- kind in its place loses that result, as if nobody had wanted it, and harms no other: nothing here is rolled back.
+-- kind in its place loses that result, as if nobody had wanted it, and harms no other.
 local function publish(prefix, reply_to, inbox_ttl, fields)
   if reply_to == '' then return end
   local key = prefix .. 'results:' .. reply_to
   if redis.pcall('XADD', key, '*', unpack(fields)).err then return end
   if not expiring[key] and string.sub(reply_to, 1, 6) == 'inbox.' then
-    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, inbox_ttl) end
+    redis.call('PEXPIRE', key, inbox_ttl, 'NX')
     expiring[key] = true
   end
 end

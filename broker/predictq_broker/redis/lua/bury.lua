@@ -5,6 +5,8 @@
 -- Returns 1, or 0 if somebody else owns the request.
 local group, consumer, entry = ARGV[1], ARGV[2], ARGV[5]
 if not owns(KEYS[3], consumer) then return 0 end
+local no = refused(ARGV[3], ARGV[7])
+if no then return no end
 local MOST = 1000 -- fields that are kept of a letter: Lua cannot hand on more than some thousands
 
 local letter = {'dead.attempts', ARGV[8], 'dead.priority', ARGV[9], 'dead.reason', ARGV[10]}
@@ -12,7 +14,8 @@ local found = redis.call('XRANGE', KEYS[1], entry, entry)[1]
 local fields = found and found[2] or {}
 for f = 1, #fields, 2 do
   local name = fields[f]
-  if f < 2 * MOST or name == 'id' or name == 'reply_to' or name == 'body' then
+  local needed = name == 'id' or name == 'reply_to' or name == 'body'
+  if needed or (f < 2 * MOST and string.sub(name, 1, 5) ~= 'dead.') then
     letter[#letter + 1], letter[#letter + 2] = name, fields[f + 1]
   end
 end

@@ -23,6 +23,8 @@ local function withdraw(id)
   local stream = KEYS[tonumber(number)]
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   if not found or held(stream, entry) then return false end
+  local no = refused(prefix, field(found[2], 'reply_to'))
+  if no then error(no) end
   redis.pcall('XACK', stream, group, entry)
   redis.call('XDEL', stream, entry)
   redis.call('DEL', prefix .. 'id:' .. id) -- so that the same id may be asked again

@@ -7,7 +7,7 @@ local group, consumer, joined = ARGV[1], ARGV[2], ARGV[3] == '1'
 local entries, rows, bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local suspects = tonumber(ARGV[7]) -- those that outlived a consumer
 local leases = KEYS[#KEYS]
-local CHUNK = 64 -- read at once; of these, what turns out not to fit is given back
+local CHUNK = 64 -- read at once; of these, what turns out not to fit is left unread
 
 if joined and not owns(leases, consumer) then return {} end
 
@@ -18,7 +18,7 @@ local function count(fields)
   local own = 1
   for f = 1, #fields, 2 do
     if fields[f] == 'rows' then own = tonumber(fields[f + 1]) or 1 end
-    bytes = bytes - #fields[f + 1]
+    if fields[f] == 'body' then bytes = bytes - #fields[f + 1] end
   end
   rows = rows - own
   entries = entries - 1
@@ -32,35 +32,45 @@ end
 local function room() return entries > 0 and rows > 0 and bytes > 0 end
 
 local function given_back(stream)
-  local pending = redis.pcall('XPENDING', KEYS[stream], group, '-', '+', math.min(entries, CHUNK), RETURNED)
-  if pending.err then
-    redis.call('XGROUP', 'CREATE', KEYS[stream], group, 0, 'MKSTREAM')
-    return
-  end
-  for _, item in ipairs(pending) do
-    local suspect = item[4] > 0 and 1 or 0
-    if not room() or suspect > suspects then return end
-    local claimed = redis.call('XCLAIM', KEYS[stream], group, consumer, 0, item[1])
-    if claimed[1] and claimed[1][2] then
-      hand_over(stream, claimed[1], item[4] + 1)
-      suspects = suspects - suspect
+  while room() do
+    local size = math.min(entries, CHUNK)
+    local pending = redis.pcall('XPENDING', KEYS[stream], group, '-', '+', size, RETURNED)
+    if pending.err then
+      redis.call('XGROUP', 'CREATE', KEYS[stream], group, 0, 'MKSTREAM')
+      return
     end
+    for _, item in ipairs(pending) do
+      local suspect = item[4] > 0 and 1 or 0
+      if not room() or suspect > suspects then return end
+      local claimed = redis.call('XCLAIM', KEYS[stream], group, consumer, 0, item[1])
+      if claimed[1] and claimed[1][2] then
+        hand_over(stream, claimed[1], item[4] + 1)
+        suspects = suspects - suspect
+      end
+    end
+    if #pending < size then return end
   end
+end
+
+-- As if the entries from number `first` on had not been read; nobody else has read any since.
+local function unread(stream, read, first)
+  local names = {}
+  for n = first, #read do names[#names + 1] = read[n][1] end
+  redis.call('XACK', KEYS[stream], group, unpack(names))
+  redis.call('XGROUP', 'SETID', KEYS[stream], group, read[first - 1][1])
 end
 
 local function new(stream)
   while room() do
     local size = math.min(entries, CHUNK)
-    local read = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', size, 'STREAMS', KEYS[stream], '>')
-    if not read then return end
-    for _, entry in ipairs(read[1][2]) do
-      if room() then
-        hand_over(stream, entry, 1)
-      else -- more than fits: it is received first the next time
-        redis.call('XCLAIM', KEYS[stream], group, RETURNED, 0, entry[1], 'RETRYCOUNT', 0, 'JUSTID')
-      end
+    local found = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', size, 'STREAMS', KEYS[stream], '>')
+    if not found then return end
+    local read = found[1][2]
+    for n, entry in ipairs(read) do
+      if not room() then return unread(stream, read, n) end
+      hand_over(stream, entry, 1)
     end
-    if #read[1][2] < size then return end
+    if #read < size then return end
   end
 end
 

@@ -14,9 +14,9 @@ for f = 1, #found[2], 2 do
   end
 end
 local stream = PRIORITIES[priority] or 2
-local entry = redis.call('XADD', KEYS[stream], '*', unpack(request))
 local record = ARGV[1] .. 'id:' .. id
-local known = redis.call('GET', record)
+local known = redis.call('GET', record) -- first: if that fails, nothing was done yet
+local entry = redis.call('XADD', KEYS[stream], '*', unpack(request))
 if known then -- so that it can still be withdrawn by its id
   local fingerprint = string.match(known, '^%S+')
   redis.call('SET', record, fingerprint .. ' ' .. stream .. ' ' .. entry, 'KEEPTTL')

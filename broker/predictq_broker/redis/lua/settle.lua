@@ -32,6 +32,11 @@ local function taken(stream, entry)
 end
 
 for o = i, #ARGV, 8 do
+  local no = refused(prefix, ARGV[o + 3])
+  if no then return no end
+end
+
+for o = i, #ARGV, 8 do
   n = n + 1
   if taken(tonumber(ARGV[o]), ARGV[o + 1]) then
     freed = freed + tonumber(ARGV[o + 2])
