@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from models import Iris, iris
+from rabbitmq import RabbitServer
+from redis_forms import RedisCluster
 from servers import RedisServer
 
 from predictq_registry import Registry
@@ -13,6 +15,18 @@ from predictq_registry import Registry
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster(tmp_path_factory.mktemp("redis-cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    with RabbitServer(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
 
 

@@ -17,6 +17,14 @@ class Capabilities(NamedTuple):
         priorities: High is read before normal before low.
         blocking: `receive` sleeps in the broker instead of looking again and again.
         shared: Reaches processes on other machines.
+        figures: `stats` knows what is held and how old it is, and what is held counts against the limits.
+        lists_models: `models` names those that others use, too.
+        on_demand: A consumer is given requests only while it is in `receive`; if not, it may be sent some ahead,
+            as many as its last capacity allowed.
+        broker_clock: Deadlines count on the broker's clock; if not, those of sender and worker must agree.
+        attempts: What a consumer that died held comes back within about a lease, with `attempt` raised; if not, it
+            comes back when the transport says, or never.
+        expires: An inbox expires when its client is gone.
     """
 
     engine: str
@@ -26,6 +34,12 @@ class Capabilities(NamedTuple):
     priorities: bool = True
     blocking: bool = True
     shared: bool = True
+    figures: bool = True
+    lists_models: bool = True
+    on_demand: bool = True
+    broker_clock: bool = True
+    attempts: bool = True
+    expires: bool = True
 
 
 class Survives(IntEnum):

@@ -201,15 +201,16 @@ class QueueStats(NamedTuple):
 
     Attributes:
         queued: Requests that wait for a consumer.
-        in_flight: Requests that a consumer holds.
-        oldest: Age in seconds of the oldest request not yet settled, by the broker's clock; 0.0 if none.
+        in_flight: Requests that a consumer holds; None where the engine cannot know.
+        oldest: Age in seconds of the oldest request not yet settled, by the broker's clock; 0.0 if none, and None
+            where the engine cannot know.
         dead: Requests in the dead-letter queue.
         consumers: Consumers with a live lease.
     """
 
     queued: int
-    in_flight: int
-    oldest: float
+    in_flight: int | None
+    oldest: float | None
     dead: int
     consumers: int
 

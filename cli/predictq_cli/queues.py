@@ -26,4 +26,5 @@ def queues(*, broker: BrokerUrl = DEFAULT_BROKER, json: Json = False) -> None:
 
 def _line(found: dict[str, Any]) -> tuple[object, ...]:
     oldest = f"{found['oldest']:.1f} s" if found["oldest"] else "-"
-    return found["model"], found["queued"], found["in_flight"], oldest, found["dead"], found["consumers"]
+    in_flight = "-" if found["in_flight"] is None else found["in_flight"]
+    return found["model"], found["queued"], in_flight, oldest, found["dead"], found["consumers"]

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from contract.engines import ENGINES, Engine
@@ -33,6 +34,21 @@ def make_broker(engine: Engine) -> Iterator[MakeBroker]:
 @pytest.fixture
 def broker(make_broker: MakeBroker) -> Broker:
     return make_broker()
+
+
+def _promise(name: str) -> Any:
+    @pytest.fixture(name=name)
+    def promise(broker: Broker) -> None:
+        if not getattr(broker.capabilities, name):
+            pytest.skip(f"{broker.capabilities.engine} does not promise {name}")
+
+    return promise
+
+
+dedup, cancel, figures, lists_models, on_demand, attempts, expires = map(
+    _promise, ("dedup", "cancel", "figures", "lists_models", "on_demand", "attempts", "expires")
+)
+"""Leave out a test of a promise that an engine does not give, by `@pytest.mark.usefixtures`."""
 
 
 @pytest.fixture

@@ -6,6 +6,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import amqp
+import kombu
+import kombu.transport.memory
 import pytest
 import redis
 from fakeredis import FakeRedis
@@ -21,10 +24,12 @@ class Engine(NamedTuple):
     Attributes:
         url: What to give to `connect`.
         write: Puts a request for a model into its queue as a foreign program would, judged by nobody.
+        bodies: Whether every message has a body, be it empty.
     """
 
     url: str
     write: Callable[[str, Fields], None]
+    bodies: bool = False
 
 
 def sqlite_engine(request: pytest.FixtureRequest) -> Engine:
@@ -59,6 +64,18 @@ def redis_engine(request: pytest.FixtureRequest) -> Engine:
     return Engine(server.url, write)
 
 
+def redis_cluster_engine(request: pytest.FixtureRequest) -> Engine:
+    """The Redis engine on a cluster that was emptied."""
+    cluster = request.getfixturevalue("redis_cluster")
+    cluster.flush()
+
+    def write(model: str, fields: Fields) -> None:
+        with cluster.owner(f"{{{model}}}").client() as client:
+            _add(client, model, fields)
+
+    return Engine(cluster.url, write)
+
+
 def memory_engine(_: pytest.FixtureRequest) -> Engine:
     """The Redis engine within this process, under a name of its own."""
     url = f"memory://{uuid4().hex}"
@@ -69,6 +86,37 @@ def memory_engine(_: pytest.FixtureRequest) -> Engine:
     return Engine(url, write)
 
 
+def rabbitmq_engine(request: pytest.FixtureRequest) -> Engine:
+    """The engine for AMQP on a new virtual host of RabbitMQ."""
+    server = request.getfixturevalue("rabbitmq_server")
+    url = server.fresh()
+    request.addfinalizer(lambda: server.drop(url))
+
+    def write(model: str, fields: Fields) -> None:
+        headers = {name: value for name, value in fields.items() if name != "body"}
+        with amqp.Connection(f"127.0.0.1:{server.port}", virtual_host=url.rpartition("/")[2]) as connection:
+            channel = connection.channel()
+            channel.confirm_select()
+            message = amqp.Message(fields.get("body", b""), application_headers=headers)
+            channel.basic_publish_confirm(message, routing_key=f"predictq.requests.{model}.normal")
+
+    return Engine(url, write, bodies=True)
+
+
+def kombu_memory_engine(_: pytest.FixtureRequest) -> Engine:
+    """The engine for kombu's transports, on the one that lives in this process."""
+    kombu.transport.memory.Channel.queues.clear()
+
+    def write(model: str, fields: Fields) -> None:
+        headers = {name: value for name, value in fields.items() if name != "body"}
+        with kombu.Connection("memory://") as connection:
+            channel = connection.channel()
+            message = channel.prepare_message(fields.get("body", b""), headers=headers)
+            channel.basic_publish(message, exchange="", routing_key=f"predictq.requests.{model}.normal")
+
+    return Engine("kombu+memory://", write, bodies=True)
+
+
 def _add(client: redis.Redis, model: str, fields: Fields) -> None:
     client.xadd(f"predictq:{{{model}}}:requests:normal", dict(fields))
 
@@ -76,6 +124,9 @@ def _add(client: redis.Redis, model: str, fields: Fields) -> None:
 ENGINES: Mapping[str, Callable[[pytest.FixtureRequest], Engine]] = {
     "sqlite": sqlite_engine,
     "redis": redis_engine,
+    "redis-cluster": redis_cluster_engine,
     "memory": memory_engine,
+    "rabbitmq": rabbitmq_engine,
+    "kombu-memory": kombu_memory_engine,
 }
 """How a test comes by an engine of each name."""

@@ -1,10 +1,13 @@
 """`Broker.cancel`: what nobody holds yet is withdrawn, and its requester is told."""
 
+import pytest
 from contract.conftest import MakeBroker
 from contract.making import answer, ask, drain, hold, ids, nothing_is_left, receive, send
 
 from predictq_broker.messages import Code, Priority, Verdict
 from predictq_broker.port import Broker, Consumer, Inbox
+
+pytestmark = pytest.mark.usefixtures("cancel")
 
 
 def test_a_waiting_request_is_withdrawn_and_its_requester_told(

@@ -73,6 +73,8 @@ def test_an_invalid_request_comes_with_its_fault(
 
 
 def test_a_request_without_a_body_comes_with_its_fault(engine: Engine, consumer: Consumer) -> None:
+    if engine.bodies:
+        pytest.skip("there is no message without a body here")
     engine.write("iris", {"id": "a"})
     (delivery,) = receive(consumer)
     assert delivery.fault is not None

@@ -15,6 +15,7 @@ def test_a_model_never_seen_has_nothing(broker: Broker) -> None:
     assert list(broker.models()) == []
 
 
+@pytest.mark.usefixtures("figures")
 def test_the_figures_follow_the_requests(broker: Broker, consumer: Consumer) -> None:
     send(broker, *[ask(priority, priority=priority) for priority in Priority], ask("one-more"))
     assert broker.stats("iris")[:2] == (4, 0)
@@ -29,6 +30,7 @@ def test_the_figures_follow_the_requests(broker: Broker, consumer: Consumer) -> 
     assert broker.stats("iris").dead == 1
 
 
+@pytest.mark.usefixtures("figures")
 def test_the_oldest_unsettled_request_gives_the_age_held_or_not(broker: Broker, consumer: Consumer) -> None:
     send(broker, ask("a"))
     let_pass(0.1)
@@ -40,6 +42,7 @@ def test_the_oldest_unsettled_request_gives_the_age_held_or_not(broker: Broker, 
     assert broker.stats("iris").oldest == 0.0
 
 
+@pytest.mark.usefixtures("attempts")
 def test_a_consumer_is_counted_where_it_reads_while_its_lease_lives(broker: Broker, make_broker: MakeBroker) -> None:
     first, second = broker.consumer("first", lease=0.3), make_broker().consumer("second", lease=30.0)
     first.receive({"iris": Capacity(1), "digits": Capacity(1)}, 0)

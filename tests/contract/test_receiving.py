@@ -3,6 +3,7 @@
 import math
 import time
 
+import pytest
 from contract.conftest import MakeBroker
 from contract.making import ask, hold, ids, in_background, let_pass, receive, send
 
@@ -94,6 +95,7 @@ def test_a_send_of_another_connection_wakes_who_waits(make_broker: MakeBroker, c
     assert time.monotonic() - began < 2
 
 
+@pytest.mark.usefixtures("on_demand")
 def test_a_release_wakes_who_waits(broker: Broker, consumer: Consumer) -> None:
     held = hold(broker, consumer, ask("a"))
     other = broker.consumer("other")

@@ -56,6 +56,7 @@ def test_any_number_is_stored_in_order(broker: Broker, consumer: Consumer, count
     assert ids(receive(consumer, count)) == [request.id for request in requests]
 
 
+@pytest.mark.usefixtures("dedup")
 def test_the_same_id_with_the_same_payload_is_a_duplicate_and_is_not_stored_again(
     broker: Broker, consumer: Consumer
 ) -> None:
@@ -64,17 +65,20 @@ def test_the_same_id_with_the_same_payload_is_a_duplicate_and_is_not_stored_agai
     assert ids(receive(consumer)) == ["a", "b"]
 
 
+@pytest.mark.usefixtures("dedup")
 def test_a_repeat_within_one_send_is_a_duplicate(broker: Broker, consumer: Consumer) -> None:
     assert list(broker.send([ask("a"), ask("a"), ask("a", body=b"other")])) == [ACCEPTED, DUPLICATE, CONFLICT]
     assert ids(receive(consumer)) == ["a"]
 
 
+@pytest.mark.usefixtures("dedup")
 def test_a_repeat_is_a_duplicate_after_the_answer_too(broker: Broker, consumer: Consumer, inbox: Inbox) -> None:
     consumer.settle([answer(delivery) for delivery in hold(broker, consumer, ask("a", reply_to=inbox.name))])
     assert list(broker.send([ask("a", reply_to=inbox.name)])) == [DUPLICATE]
     assert receive(consumer) == []
 
 
+@pytest.mark.usefixtures("dedup")
 @pytest.mark.parametrize(
     "other",
     [{"ref": "3"}, {"method": "transform"}, {"content_type": "application/x-npy"}, {"body": b"[[5.2]]"}],
@@ -85,6 +89,7 @@ def test_the_same_id_with_another_payload_is_a_conflict(broker: Broker, other: d
     assert list(broker.send([ask("a", **other)])) == [CONFLICT]
 
 
+@pytest.mark.usefixtures("dedup")
 def test_a_repeat_may_be_answered_elsewhere_sooner_or_more_urgently(broker: Broker) -> None:
     send(broker, ask("a"))
     assert list(broker.send([ask("a", reply_to="answers", ttl=1.0, priority=Priority.HIGH)])) == [DUPLICATE]
@@ -95,6 +100,7 @@ def test_an_id_belongs_to_its_model(broker: Broker) -> None:
     send(broker, ask("a", model="digits", body=b"other"))
 
 
+@pytest.mark.usefixtures("dedup")
 def test_an_id_is_forgotten_when_the_window_is_over(make_broker: MakeBroker, consumer: Consumer) -> None:
     broker = make_broker(dedup=0.3)
     consumer.settle([answer(delivery) for delivery in hold(broker, consumer, ask("a"))])
@@ -112,6 +118,7 @@ def test_a_queue_that_is_full_accepts_what_fits_and_refuses_all_after_it(
     assert ids(receive(consumer)) == ["a", "b", "c"]
 
 
+@pytest.mark.usefixtures("dedup")
 def test_what_was_refused_may_be_sent_again_under_its_id(make_broker: MakeBroker, consumer: Consumer) -> None:
     broker = make_broker(queue_requests=1)
     assert list(broker.send([ask("a"), ask("b")])) == [ACCEPTED, QUEUE_FULL]
@@ -119,12 +126,14 @@ def test_what_was_refused_may_be_sent_again_under_its_id(make_broker: MakeBroker
     assert list(broker.send([ask("a"), ask("b")])) == [DUPLICATE, ACCEPTED]
 
 
+@pytest.mark.usefixtures("figures")
 def test_a_held_request_still_counts(make_broker: MakeBroker, consumer: Consumer) -> None:
     broker = make_broker(queue_requests=1)
     hold(broker, consumer, ask("a"))
     assert list(broker.send([ask("b")])) == [QUEUE_FULL]
 
 
+@pytest.mark.usefixtures("dedup")
 def test_a_repeat_of_what_fills_the_queue_is_told_so(make_broker: MakeBroker) -> None:
     broker = make_broker(queue_requests=1)
     send(broker, ask("a"))

@@ -76,7 +76,7 @@ def test_what_was_released_cannot_be_settled(broker: Broker, consumer: Consumer,
     consumer.release(held)
     assert list(consumer.settle([answer(held[0])])) == []
     assert drain(inbox) == []
-    assert broker.stats("iris").queued == 1
+    assert ids(receive(consumer)) == ["a"]
 
 
 def test_releasing_twice_gives_back_once(broker: Broker, consumer: Consumer) -> None:
@@ -103,7 +103,8 @@ def test_a_request_that_nobody_wants_answered_is_settled_too(broker: Broker, con
 def test_settling_works_on_a_full_broker(make_broker: MakeBroker, consumer: Consumer, inbox: Inbox) -> None:
     broker = make_broker(queue_requests=2, unread_results=1)
     held = hold(broker, consumer, ask("a", reply_to=inbox.name), ask("b", reply_to=inbox.name))
-    assert list(broker.send([ask("c")])) == [Verdict.QUEUE_FULL]
+    full = Verdict.QUEUE_FULL if broker.capabilities.figures else Verdict.ACCEPTED
+    assert list(broker.send([ask("c")])) == [full]
     assert len(consumer.settle([answer(delivery) for delivery in held])) == 2
     assert sorted(ids(drain(inbox))) == ["a", "b"]
 

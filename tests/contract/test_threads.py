@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
+import pytest
 from contract.conftest import MakeBroker
 from contract.making import answer, ask, ids, nothing_is_left, receive, send
 
@@ -54,6 +55,7 @@ def test_every_request_is_answered_once_with_its_own_answer(
     assert nothing_is_left(broker)
 
 
+@pytest.mark.usefixtures("dedup")
 def test_one_id_sent_by_many_at_once_is_accepted_once(broker: Broker, make_broker: MakeBroker) -> None:
     brokers = [broker, make_broker(), broker, make_broker()]
     with ThreadPoolExecutor(4) as pool:

@@ -137,7 +137,9 @@ class Gauges(Collector):
             except BrokerError:
                 break  # what the broker does not tell is left out, not guessed
             queued.add_metric([model], stats.queued)
-            in_flight.add_metric([model], stats.in_flight)
-            oldest.add_metric([model], stats.oldest)
+            if stats.in_flight is not None:
+                in_flight.add_metric([model], stats.in_flight)
+            if stats.oldest is not None:
+                oldest.add_metric([model], stats.oldest)
             dead.add_metric([model], stats.dead)
         return [queued, in_flight, oldest, dead]

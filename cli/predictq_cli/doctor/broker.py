@@ -118,7 +118,7 @@ def _look_at_queue(broker: Broker, model: str) -> Iterator[Finding]:
     if stats.queued and not stats.consumers:
         do = f"start one: predictq worker --model {model}"
         yield wrong(_PART, f"{stats.queued} requests to {model} wait, and no worker reads them", do)
-    elif stats.oldest > _OLD:
+    elif stats.oldest is not None and stats.oldest > _OLD:
         do = "start more workers, or give them more runners"
         yield remarkable(_PART, f"the oldest request to {model} is {stats.oldest:.0f} s old", do)
     if stats.dead:
