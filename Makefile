@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check coverage bench clean
+.PHONY: help demo test others check coverage bench clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,14 @@ demo: $(STAMP)  ## train, publish, serve, ask, swap under load; through PREDICTQ
 test: $(STAMP)  ## run the tests; pass more with ARGS='-k name'
 	$(BIN)/python -m pytest -v $(ARGS)
 
+others: $(STAMP) .servers/bin  ## what the engines promise, on RabbitMQ 4, Redis 8 and Valkey 8, which it fetches from Debian
+	PREDICTQ_TEST_REDIS=$(CURDIR)/.servers/bin/redis-server $(BIN)/python -m pytest -q tests/contract -k redis
+	PREDICTQ_TEST_REDIS=$(CURDIR)/.servers/bin/valkey-server $(BIN)/python -m pytest -q tests/contract -k redis
+	PREDICTQ_TEST_RABBITMQ=$(CURDIR)/.servers/bin/rabbitmq-server $(BIN)/python -m pytest -q tests/contract -k rabbitmq
+
+.servers/bin:
+	tests/other-servers .servers
+
 check: $(STAMP)  ## lint, format, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -38,6 +46,16 @@ coverage: $(STAMP)  ## the tests once more, with what they reach, worker process
 bench: $(STAMP)  ## requests a second and latency, on SQLite and on a Redis of its own, beside a bare loop
 	$(BIN)/python benchmarks/throughput.py $(ARGS)
 
+ENGINE ?= sqlite
+SEED ?= 1
+MINUTES ?= 0
+REQUESTS ?= 100000
+FAULTS ?= 200
+
+chaos: $(STAMP)  ## faults under load; ENGINE=redis MINUTES=10 SEED=1 REQUESTS=100000 FAULTS=200 CONTROL= ARGS=
+	PYTHONPATH=tests $(BIN)/python -m faults.chaos --engine $(ENGINE) --seed $(SEED) --minutes $(MINUTES) \
+	  --requests $(REQUESTS) --faults $(FAULTS) --control '$(CONTROL)' $(ARGS)
+
 clean:  ## remove everything that was made here
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis htmlcov dist build .coverage*
+	rm -rf $(VENV) .servers .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis htmlcov dist build .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

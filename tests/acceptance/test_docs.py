@@ -11,10 +11,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faults.chaos.controls import CONTROLS
 from servers import RedisServer, need_program
 from workers import WorkerProcess, eventually, python_env, workers
 
-from predictq_broker import Capacity, Code, Delivery, Outcome, Priority, QueueStats, Request, Result, Survives, connect
+from predictq_broker import (
+    Capacity,
+    Code,
+    Delivery,
+    Outcome,
+    Priority,
+    QueueStats,
+    Request,
+    Result,
+    Survives,
+    connect,
+    failpoints,
+)
 from predictq_broker.wire import request_fields, result_fields
 from predictq_worker import WorkerSettings
 from predictq_worker.metrics import Gauges, Metrics
@@ -23,6 +36,7 @@ TOP = Path(__file__).parents[2]
 PAGES = sorted([*TOP.glob("*.md"), *TOP.glob("docs/**/*.md")])
 PROTOCOL = TOP / "docs/protocol.md"
 OPERATIONS = TOP / "docs/operations.md"
+RELIABILITY = TOP / "docs/reliability.md"
 SEMANTICS = TOP / "docs/semantics.md"
 NAMED_BY = re.compile(r"`([^`]+)`")
 
@@ -74,8 +88,13 @@ def test_every_compose_variable_is_documented_with_its_default() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_names_a_variable_that_nothing_reads(page: Path) -> None:
     known = {*names(section(OPERATIONS, "Worker")), *names(section(OPERATIONS, "Everybody"))}
-    known |= set(names(section(OPERATIONS, "docker-compose.yml")))
+    known |= {*names(section(OPERATIONS, "docker-compose.yml")), failpoints.VARIABLE}
     assert set(re.findall(r"PREDICTQ_[A-Z_]+[A-Z]", page.read_text())) <= known
+
+
+def test_the_documented_failpoints_and_controls_are_those_there_are() -> None:
+    assert names(section(RELIABILITY, "Failpoints")) == list(failpoints.POINTS)
+    assert names(section(RELIABILITY, "The same with a safeguard less")) == list(CONTROLS)
 
 
 def test_the_documented_codes_are_the_codes() -> None:
@@ -128,10 +147,11 @@ def test_the_documented_log_events_are_those_of_the_worker() -> None:
 
 def test_the_documented_capabilities_are_those_of_the_engines() -> None:
     rows = {NAMED_BY.findall(row[0])[0]: row[1:] for row in table(section(SEMANTICS, "What each engine gives"))[2:-1]}
-    for column, url in enumerate(("sqlite:///unused.db", "redis://127.0.0.1:1/0", "memory://docs")):
+    urls = {"sqlite": "sqlite:///unused.db", "redis": "redis://127.0.0.1:1/0", "memory": "memory://docs"}
+    for column, (engine, url) in enumerate((urls | {"rabbitmq": "amqp://127.0.0.1:1"}).items()):
         with connect(url) as broker:
             given = broker.capabilities._asdict()
-        assert given.pop("engine") == url.partition(":")[0]
+        assert given.pop("engine") == engine
         assert {name: cells[column].startswith("yes") for name, cells in rows.items()} == given
 
 

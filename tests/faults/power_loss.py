@@ -8,7 +8,7 @@ in mid-air, the disk's image is copied (what was not flushed is not in it), ever
 disk's place, and what was acknowledged is compared with what is found. It takes root, a loop device and mkfs.ext4.
 
 Each engine is tried as it promises to survive (`always`, `full`, `quorum`) and, as the control without which a zero
-would say nothing, as it does not (`everysec`, `normal`).
+would say nothing, as it does not (`everysec`, `normal`, and a RabbitMQ whose fsync does nothing, which takes gcc).
 """
 
 import argparse
@@ -29,6 +29,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from faults.power_loss_disk import Disk
+from mounts import command
 from servers import RedisServer
 from workers import eventually, python_env
 
@@ -62,11 +63,19 @@ class Embedded:
     kill = stop = start
 
 
-def rabbitmq(directory: Path, _: str) -> Server:
-    """Quorum queues and publisher confirms; there is no weaker setting to control with."""
+def rabbitmq(directory: Path, setting: str) -> Server:
+    """Quorum queues and publisher confirms. No setting of RabbitMQ is weaker: the control is one that cannot flush."""
     from rabbitmq import RabbitServer
 
-    return RabbitServer(directory)
+    class CannotFlush(RabbitServer):
+        def _environment(self) -> dict[str, str]:
+            return {**super()._environment(), "LD_PRELOAD": str(directory / "no_fsync.so")}
+
+    if setting == "quorum":
+        return RabbitServer(directory)
+    source = Path(__file__).with_name("power_loss_no_fsync.c")
+    command("gcc", "-shared", "-fPIC", "-O1", "-o", directory / "no_fsync.so", source)
+    return CannotFlush(directory)
 
 
 SETTINGS: dict[tuple[str, str], Callable[[Path, str], Server]] = {
@@ -75,6 +84,7 @@ SETTINGS: dict[tuple[str, str], Callable[[Path, str], Server]] = {
     ("redis", "always"): RedisServer,
     ("redis", "everysec"): RedisServer,
     ("rabbitmq", "quorum"): rabbitmq,
+    ("rabbitmq", "no-fsync"): rabbitmq,
 }
 
 
@@ -103,8 +113,8 @@ class Sender:
     """The program that sends, and all it said."""
 
     def __init__(self, url: str) -> None:
-        command = [sys.executable, str(SENDER), url]
-        self._process = subprocess.Popen(command, env=python_env(), stdout=subprocess.PIPE, text=True)
+        program = [sys.executable, str(SENDER), url]
+        self._process = subprocess.Popen(program, env=python_env(), stdout=subprocess.PIPE, text=True)
         self.pid = self._process.pid
         self.said: dict[str, set[str]] = {"accepted": set(), "settled": set()}
         self._reader = threading.Thread(target=self._read)
@@ -149,6 +159,7 @@ def disk(folder: Path) -> Iterator[Disk]:
 def one_round(server: Server, disk: Disk, seconds: float) -> Toll:
     """Start, send, cut the power, look."""
     server.start()
+    disk.flush()
     sender = Sender(server.url)
     try:
         eventually(lambda: len(sender.said["settled"]) > 500, "the broker settles", timeout=60)

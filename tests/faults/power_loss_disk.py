@@ -27,6 +27,10 @@ class Disk:
     def _mount(self) -> None:
         command("mount", "-o", "loop,commit=300", self._image, self.path)
 
+    def flush(self) -> None:
+        """What was written so far is on the disk, as what was written long ago always is."""
+        command("sync", "--file-system", self.path)
+
     def photograph(self) -> None:
         """Keep what is on the disk at this moment; whoever writes to it must be stopped."""
         command("cp", "--sparse=always", self._image, f"{self._image}.then")

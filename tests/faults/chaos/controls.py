@@ -1,0 +1,106 @@
+"""Workers that are broken on purpose: a run in which nothing is lost proves something only if with these much is.
+
+Each takes one safeguard away, in the worker's process alone; nothing in the product knows of them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+__all__ = ["CONTROLS", "Control"]
+
+
+class Control(NamedTuple):
+    """One safeguard less.
+
+    Attributes:
+        break_it: Takes it away, in this process.
+        shows: The figure of the audit that must not be zero then.
+        faults: Which faults bring it to light.
+        engines: Where the safeguard is.
+    """
+
+    break_it: Callable[[], None]
+    shows: Literal["lost", "doubled_at_port", "wrong"]
+    faults: Sequence[str]
+    engines: Sequence[str] = ("sqlite", "redis", "rabbitmq")
+
+
+def _never_reclaim() -> None:
+    """Nobody takes over from the dead."""
+    from predictq_worker.keeper import Keeper
+
+    Keeper._keep = lambda self: self._consumer.renew() and None  # type: ignore[method-assign,assign]  # that is the point
+
+
+def _no_gate() -> None:
+    """A result is published whether or not the request is still ours."""
+    _no_gate_on_redis()
+    _no_gate_on_sqlite()
+
+
+def _no_gate_on_redis() -> None:
+    from predictq_broker.redis import scripts
+    from predictq_broker.redis.consumer import RedisConsumer
+
+    safe = scripts.source
+
+    def unsafe(name: str) -> str:
+        text = safe(name)
+        if name != "settle":
+            return text
+        open_ = text.replace("if not owns(KEYS[4], consumer) then return {0} end", "")
+        ajar = open_.replace("if redis.call('XACK', KEYS[stream], group, entry) == 0 then return false end", "")
+        assert ajar != open_ != text, "the script no longer reads as it did when this control was written"
+        return ajar
+
+    scripts.source = unsafe  # type: ignore[assignment]  # that is the point
+    RedisConsumer._owns = lambda *_: True  # type: ignore[method-assign]  # as above
+
+
+def _no_gate_on_sqlite() -> None:
+    from predictq_broker.sqlite.lease import Lease
+
+    safe = Lease.surrender
+
+    def unsafe(self: Any, connection: Any, tags: Sequence[Any]) -> dict[int, int]:
+        return dict.fromkeys((tag[0] for tag in tags), 1) | safe(self, connection, tags)
+
+    Lease.surrender = unsafe  # type: ignore[method-assign]  # that is the point
+
+
+def _ack_first() -> None:
+    """A request leaves the queue when it is read, and not when it is answered."""
+    from predictq_broker.kombu.consumer import KombuConsumer
+
+    safe = KombuConsumer.receive
+
+    def unsafe(self: Any, wants: Any, wait: float) -> Any:
+        deliveries = safe(self, wants, wait)
+        if deliveries:
+            self._generation.reading.ack([delivery.tag.arrival.tag for delivery in deliveries])
+        return deliveries
+
+    KombuConsumer.receive = unsafe  # type: ignore[method-assign]  # that is the point
+    KombuConsumer._part = lambda _self, generation, _arrivals, posts: generation.publish(posts)  # type: ignore[method-assign,assign]  # as above
+
+
+def _mixed_answers() -> None:
+    """Each request of a batch gets its neighbour's answer."""
+    from predictq_worker.replica import Replica
+
+    safe = Replica._outcomes
+
+    def unsafe(self: Any, batch: Any, predicted: Any, started: float) -> Any:
+        answers = predicted.answers
+        return safe(self, batch, predicted._replace(answers=[*answers[1:], *answers[:1]]), started)
+
+    Replica._outcomes = unsafe  # type: ignore[method-assign]  # that is the point
+
+
+CONTROLS: Final = {
+    "never-reclaim": Control(_never_reclaim, "lost", ("kill -9 of a worker",), ("sqlite", "redis")),
+    "no-gate": Control(_no_gate, "doubled_at_port", ("worker frozen past its lease",), ("sqlite", "redis")),
+    "ack-first": Control(_ack_first, "lost", ("kill -9 of a worker",), ("rabbitmq",)),
+    "mixed-answers": Control(_mixed_answers, "wrong", ("kill -9 of a runner",)),
+}
+"""By name, as `make chaos CONTROL=…` takes it."""
