@@ -193,7 +193,8 @@ def format_timings(timings: Timings) -> str:
     return f"queued;dur={queued * 1e3:.3f}, batched;dur={batched * 1e3:.3f}, predicted;dur={predicted * 1e3:.3f}"
 
 
-_TIMINGS: Final = re.compile(r"queued;dur=([0-9.]+), batched;dur=([0-9.]+), predicted;dur=([0-9.]+)")
+_MS: Final = r"dur=([0-9]{1,15}\.[0-9]{1,9}|[0-9]{1,15})"
+_TIMINGS: Final = re.compile(f"queued;{_MS}, batched;{_MS}, predicted;{_MS}")
 
 
 def parse_timings(text: str) -> Timings:
@@ -206,21 +207,38 @@ def parse_timings(text: str) -> Timings:
 
 
 def read_result(model: str, fields: Mapping[bytes, bytes]) -> Result:
-    """The result in `fields`, found where those of `model` are. Unknown fields are ignored; workers wrote the rest."""
+    """The result in `fields`, found where those of `model` are.
+
+    Never raises, for one entry that is none must not stop whoever reads the others: an unknown field is ignored,
+    what cannot be read counts as left out, and a status that is not known is `internal`.
+    """
     get = fields.get
     return Result(
-        get(b"id", b"").decode(),
+        _text(get(b"id", b"")),
         _CODES.get(get(b"status", b""), Code.INTERNAL),
         get(b"body", b""),
         model,
-        int(get(b"version", b"0")),
-        get(b"digest", b"").decode(),
-        get(b"route", b"").decode(),
-        get(b"content_type", b"application/json").decode(),
-        parse_timings(get(b"timings", b"").decode()),
-        float(get(b"retry_after", b"0")),
+        _version(get(b"version", b"0")),
+        _text(get(b"digest", b"")),
+        _text(get(b"route", b"")),
+        _text(get(b"content_type", b"application/json")),
+        parse_timings(_text(get(b"timings", b""))),
+        _seconds(get(b"retry_after", b"0")),
     )
 
 
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _version(value: bytes) -> int:
+    return int(value) if len(value) <= 9 and value.isdigit() else 0
+
+
+def _seconds(value: bytes) -> float:
+    return float(value) if _SECONDS(value) else 0.0
+
+
+_SECONDS: Final = re.compile(rb"[0-9]{1,9}(?:\.[0-9]{1,9})?").fullmatch
 _CODES: Final = {code.value.encode(): code for code in Code}
 """A code of a later version than ours is an error all the same."""

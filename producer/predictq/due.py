@@ -44,6 +44,8 @@ class Due:
             slot = self._slots.get(call.due)
             if slot:
                 slot.discard(call)
+                if not slot:
+                    slot.clear()  # a set that shrinks keeps its table, and this one stays until its time has come
 
     def pop(self, now: float) -> list[Call]:
         """Take out the calls whose deadline has passed."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from predictq_registry.columns import Column, Kind  # noqa: TC001  pydantic reads the fields' types
 
@@ -38,6 +38,15 @@ class Signature(BaseModel):
     nullable: bool = False
     columns: tuple[Column, ...] = ()
     labelled: bool = True
+
+    @model_validator(mode="after")
+    def _is_readable(self) -> Self:
+        """A table is read by the names of its columns."""
+        if self.kind == "table":
+            names = {column.name for column in self.columns}
+            if not names or len(names) < len(self.columns):
+                raise ValueError("a table has at least one column, and each has a name of its own")
+        return self
 
     @classmethod
     def learn(cls, sample: SampleSource = None, estimator: object = None) -> Signature:

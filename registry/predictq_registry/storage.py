@@ -5,13 +5,13 @@ of several writers exactly one creates a name, and no reader ever sees half of i
 """
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
@@ -36,7 +36,7 @@ def open_storage(url: str) -> "Storage":
     """
     try:
         filesystem, root = url_to_fs(url, use_listings_cache=False)
-    except (ValueError, ImportError) as error:
+    except Exception as error:  # every store reads the rest of the URL in its own way
         raise StoreError(f"no store for {_masked(url)!r}: {error}") from error
     if isinstance(filesystem, LocalFileSystem):
         return _LocalStorage(filesystem, root, _masked(url))
@@ -213,7 +213,8 @@ def _sweep(folder: Path) -> None:
 
 
 def _masked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
+    """The URL without who logs in, even if it is so wrong that nobody can take it apart."""
+    return _LOGIN.sub("://***@", url) if ":" in url.partition("://")[2].rpartition("@")[0] else url
+
+
+_LOGIN: Final = re.compile(r"://.*@", re.DOTALL)

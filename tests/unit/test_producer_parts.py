@@ -1,5 +1,6 @@
 """Small parts whose limits a whole client would take long to reach."""
 
+import sys
 import threading
 import time
 import uuid
@@ -51,6 +52,16 @@ def test_deadlines_of_calls_that_ended_cost_no_memory_however_far_away() -> None
         due.discard(ended)
     assert len(due._slots) == len(due._ends) < 3000
     assert not any(due._slots.values())
+
+
+def test_a_crowd_of_calls_that_ended_leaves_no_memory_behind_until_its_deadline() -> None:
+    due, now, crowd = Due(), time.monotonic(), [call(60.0) for _ in range(2000)]
+    for one in crowd:
+        due.add(one, now)
+    assert max(map(sys.getsizeof, due._slots.values())) > 10_000
+    for one in crowd:
+        due.discard(one)
+    assert max(map(sys.getsizeof, due._slots.values())) == sys.getsizeof(set())
 
 
 def test_a_call_without_deadline_is_never_due() -> None:

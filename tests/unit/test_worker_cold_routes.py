@@ -13,6 +13,7 @@ from predictq_registry import StoreError, UnknownModel
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.catalog import Catalog
+from predictq_worker.deployment import Deployment
 from predictq_worker.metrics import Metrics
 from predictq_worker.work import Work
 
@@ -122,16 +123,21 @@ class Bench:
 
     def __init__(self, registry: HangingRegistry, within: float) -> None:
         self.settled: list[Outcome] = []
+        self.launched: list[str] = []
         self.loading = threading.Event()
         self.catalog = Catalog(
             bounded(registry, within),
-            lambda _: self.loading.wait(30),
+            self._launch,
             batch_limits=BatchLimits(10, 1 << 20, 0.0),
             settle=self.settled.extend,
             metrics=Metrics(),
             memory_budget=0,
         )
         self.catalog.start()
+
+    def _launch(self, deployment: Deployment) -> None:
+        self.launched.append(deployment.model)
+        self.loading.wait(30)
 
     def ask(self, model: str, name: str = "r1") -> None:
         request = Request(model, b"[[1]]", id=name)
@@ -196,5 +202,5 @@ def test_a_machine_without_another_thread_answers_and_tries_anew(
     assert bench.settled[0].result.status is Code.MODEL_UNAVAILABLE
     monkeypatch.undo()
     bench.ask("iris", "b")
-    eventually(lambda: bench.catalog._routes, "the route is open")
+    eventually(lambda: bench.launched == ["iris"], "it is loaded after all")
     assert bench.stop() == ["b"]

@@ -3,7 +3,9 @@
 import errno
 import json
 import logging
+import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -11,6 +13,7 @@ from typing import NamedTuple
 __all__ = ["HttpServer", "Page"]
 
 _logger = logging.getLogger(__name__)
+_PAUSE = 0.1
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -65,9 +68,19 @@ class HttpServer:
         self._server.server_close()
 
 
+class _Server(ThreadingHTTPServer):
+    def get_request(self) -> tuple[socket.socket, object]:
+        """As the base class; without a descriptor for the connection it would be asked again at once, and spin."""
+        try:
+            return super().get_request()
+        except OSError:
+            time.sleep(_PAUSE)
+            raise
+
+
 def _listen(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
     try:
-        return ThreadingHTTPServer((host, port), _handler(pages))
+        return _Server((host, port), _handler(pages))
     except OSError as error:
         raise OSError(
             error.errno, f"cannot serve HTTP on {host}:{port}: {error.strerror}; set PREDICTQ_HTTP"

@@ -2,9 +2,10 @@
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 
-from predictq_broker import BrokerError, Code, Consumer, Outcome
+from predictq_broker import BrokerError, BrokerRefused, Code, Consumer, Outcome
 from predictq_broker.failpoints import reached
 from predictq_worker.ledger import Ledger
 from predictq_worker.metrics import Metrics
@@ -28,8 +29,7 @@ class Settler:
         self._closing = False
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="settler", daemon=True)
-        self.trouble = ""
-        """Why answers do not get through; empty if they do."""
+        self._troubles: dict[str, str] = {}
 
     def start(self) -> None:
         """Begin to settle."""
@@ -39,6 +39,12 @@ class Settler:
     def alive(self) -> bool:
         """Whether it still settles."""
         return self._thread.is_alive()
+
+    @property
+    def trouble(self) -> str:
+        """Why the answers of a model do not get through; empty if all do."""
+        why = next(iter(self._troubles.values()), "")
+        return f"answers cannot be settled: {why}" if why else ""
 
     def put(self, outcomes: Sequence[Outcome]) -> None:
         """Settle these soon. Never blocks: no more can come than the ledger let in."""
@@ -55,8 +61,13 @@ class Settler:
         self._given_up.set()
 
     def _run(self) -> None:
-        while outcomes := self._next():
-            self._settle(outcomes)
+        patience = Patience(self._given_up)
+        while not self._given_up.is_set() and (outcomes := self._next()):
+            if rest := self._settle(outcomes):
+                self._put_back(rest)
+                patience.wait()
+            else:
+                patience.reset()
 
     def _next(self) -> list[Outcome]:
         with self._changed:
@@ -65,23 +76,41 @@ class Settler:
             taken, self._outcomes = self._outcomes[:_MOST], self._outcomes[_MOST:]
             return taken
 
-    def _settle(self, outcomes: list[Outcome]) -> None:
-        """Until the broker has taken them. To repeat is safe: what was settled is not settled twice."""
-        patience = Patience(self._given_up)
-        while not self._given_up.is_set():
-            reached("before_settle")
-            try:
-                settled = self._settled(outcomes)
-            except BrokerError as error:
-                self.trouble = f"answers cannot be settled: {error}"
-                _logger.warning("cannot settle yet", extra={"outcomes": len(outcomes), "why": str(error)})
-                patience.wait()
-                continue
-            self.trouble = ""
-            reached("after_settle")
-            self._ledger.leave(outcome.delivery for outcome in outcomes)
-            self._metrics.settled(settled, lost=len(outcomes) - len(settled))
-            return
+    def _put_back(self, outcomes: list[Outcome]) -> None:
+        """Behind the others: a model whose answers are refused holds up no other."""
+        with self._changed:
+            self._outcomes.extend(outcomes)
+
+    def _settle(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Have the broker take them; returns those it did not. To repeat is safe: what is settled is not settled twice.
+
+        All in one call; after trouble one call a model, to see which is in trouble.
+        """
+        rest: list[Outcome] = []
+        away: BrokerError | None = None  # then it need not be asked about the other models too
+        for part in _by_model(outcomes) if self._troubles else [outcomes]:
+            error = away or self._try(part)
+            if error is not None:
+                rest += part
+                away = None if isinstance(error, BrokerRefused) else error
+        return rest
+
+    def _try(self, outcomes: list[Outcome]) -> BrokerError | None:
+        """Settle these in one call; returns what went wrong, if anything did."""
+        reached("before_settle")
+        try:
+            settled = self._settled(outcomes)
+        except BrokerError as error:
+            self._troubles = {**self._troubles, **dict.fromkeys(_models(outcomes), str(error))}  # others read it
+            _logger.warning("cannot settle yet", extra={"outcomes": len(outcomes), "why": str(error)})
+            return error
+        reached("after_settle")
+        if self._troubles:
+            healed = _models(outcomes)
+            self._troubles = {model: why for model, why in self._troubles.items() if model not in healed}
+        self._ledger.leave(outcome.delivery for outcome in outcomes)
+        self._metrics.settled(settled, lost=len(outcomes) - len(settled))
+        return None
 
     def _settled(self, outcomes: list[Outcome]) -> list[Outcome]:
         buried = [outcome for outcome in outcomes if outcome.result.status is Code.DEAD_LETTERED]
@@ -89,3 +118,14 @@ class Settler:
             return list(self._consumer.settle(outcomes))
         rest = [outcome for outcome in outcomes if outcome.result.status is not Code.DEAD_LETTERED]
         return [*self._consumer.bury(buried), *(self._consumer.settle(rest) if rest else [])]
+
+
+def _models(outcomes: list[Outcome]) -> set[str]:
+    return {outcome.delivery.request.model for outcome in outcomes}
+
+
+def _by_model(outcomes: list[Outcome]) -> list[list[Outcome]]:
+    parts: defaultdict[str, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        parts[outcome.delivery.request.model].append(outcome)
+    return list(parts.values())

@@ -35,9 +35,12 @@ __all__ = ["NotDurable", "Worker"]
 
 _logger = logging.getLogger(__name__)
 
-
 _SUSPECTS = 64
 """How many requests of a model are held that outlived a worker: they run alone, and if we die we harm no more."""
+
+_LOOK = 0.25
+"""Seconds until a signal is noticed that the kernel gave to another thread: it does not wake the main one, which is
+the only one to run Python's handlers."""
 
 
 class NotDurable(Exception):
@@ -94,7 +97,8 @@ class Worker:
             signal.signal(number, self._signalled)
         tune()
         self.start()
-        self._stopping.wait()
+        while not self._stopping.wait(_LOOK):
+            pass
         self.stop()
 
     def _signalled(self, _number: int, _frame: FrameType | None) -> None:

@@ -34,7 +34,7 @@ def read_address(url: str) -> Address:
     path = unquote(parts.path.removeprefix("/"))
     if parts.netloc or not path or path == ":memory:":
         raise UnsupportedBroker(
-            f"{url} names no file: use sqlite:///file.db for one in the working directory, "
+            "this sqlite:// URL names no file: use sqlite:///file.db for one in the working directory, "
             "sqlite:////path/file.db for an absolute path, or memory:// for no file at all"
         )
     return Address(Path(path).absolute(), _synchronous(parts.query))

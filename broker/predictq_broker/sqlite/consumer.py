@@ -85,7 +85,11 @@ class SqliteConsumer:
         with self._database.write(durable=True) as connection:
             now = now_ms()
             ours = self._lease.surrender(connection, tags)
-            settled = [(tag, outcome) for tag, outcome in zip(tags, outcomes, strict=True) if ours.pop(tag[0], None)]
+            settled = [
+                (tag, outcome)
+                for tag, outcome in zip(tags, outcomes, strict=True)
+                if self._lease.is_under(tag) and ours.pop(tag[0], None)
+            ]
             if dead:
                 _set_aside(connection, settled, now)
             forget(connection, [(slot, size) for (slot, _, size), _ in settled])

@@ -117,4 +117,4 @@ def result_row(slot: int, result: Result) -> Row:
 
 def result_in(row: Row) -> Result:
     """The result in `id, status, body, model, version, digest, route, content_type, queued … retry_after`."""
-    return Result._make((row[0], _CODES[row[1]], *row[2:8], Timings._make(row[8:11]), row[11]))
+    return Result._make((row[0], _CODES.get(row[1], Code.INTERNAL), *row[2:8], Timings._make(row[8:11]), row[11]))

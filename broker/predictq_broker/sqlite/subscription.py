@@ -10,7 +10,7 @@ from predictq_broker.sqlite.bell import Bell
 from predictq_broker.sqlite.database import Database, now_ms
 from predictq_broker.sqlite.lease import Lease
 from predictq_broker.sqlite.rows import Row, result_in
-from predictq_broker.sqlite.slots import json_list, reply_span, tag_of
+from predictq_broker.sqlite.slots import Tag, json_list, reply_span, tag_of
 from predictq_broker.sqlite.statements import sql
 
 __all__ = ["SqliteSubscription"]
@@ -35,6 +35,7 @@ class SqliteSubscription:
         self._requests = requests
         self._results = results
         self._closed = False
+        self._held: set[Tag] = set()
 
     def receive(self, capacity: int, wait: float) -> Sequence[ResultDelivery]:
         """Up to `capacity` results."""
@@ -49,21 +50,27 @@ class SqliteSubscription:
             rows = _take_returned(connection, line, consumer, capacity)
             rows += _take_new(connection, line, consumer, capacity - len(rows))
             self._lease.took(len(rows))
-        return [ResultDelivery(result_in(row[2:]), (row[0], consumer, 0), row[1]) for row in rows]
+        taken = [ResultDelivery(result_in(row[2:]), (row[0], consumer, 0), row[1]) for row in rows]
+        still = {tag for tag in self._held if self._lease.is_under(tag)}
+        self._held = still.union(tag_of(delivery.tag) for delivery in taken)
+        return taken
 
     def ack(self, deliveries: Sequence[ResultDelivery]) -> int:
         """Forget these results."""
+        tags = [tag_of(delivery.tag) for delivery in deliveries]
         with self._database.write(durable=True) as connection:
-            ours = self._lease.surrender(connection, [tag_of(delivery.tag) for delivery in deliveries])
+            ours = self._lease.surrender(connection, tags)
             if ours:
                 reply = connection.execute(sql("find_reply_to"), {"name": self._queue}).fetchone()[0]
                 connection.execute(sql("forget_results"), {"slots": json_list(ours)})
                 connection.execute(sql("touch_reply_to"), {"reply": reply, "count": len(ours), "now": now_ms()})
+        self._held = self._held.difference(tags)
         return len(ours)
 
     def holds(self, delivery: ResultDelivery) -> bool:
         """Whether it is still ours."""
-        return self._lease.is_under(tag_of(delivery.tag))
+        tag = tag_of(delivery.tag)
+        return tag in self._held and self._lease.is_under(tag)
 
     def renew(self) -> int:
         """Keep the lease alive."""

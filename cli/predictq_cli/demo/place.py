@@ -71,12 +71,13 @@ def _about(url: str) -> str:
 
 def _forget(url: str, model: str) -> None:
     """Remove what the model left on a Redis server: ids that it remembers, and its name."""
-    from predictq_broker.redis.connection import open_redis
     from predictq_broker.redis.keys import MODELS, Keys
+    from predictq_broker.redis.server import ask, open_server
 
-    redis: Any = open_redis(url)
+    where = open_server(url)
     try:
-        redis.srem(MODELS, model)
+        ask(where, MODELS, "SREM", MODELS, model)
+        redis: Any = where.at(Keys.of(model).prefix)
         found: list[bytes] = []
         for key in redis.scan_iter(match=f"{Keys.of(model).prefix}*", count=5000):
             found.append(key)
@@ -86,4 +87,4 @@ def _forget(url: str, model: str) -> None:
         if found:
             redis.unlink(*found)
     finally:
-        redis.close()
+        where.close()

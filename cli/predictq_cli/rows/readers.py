@@ -72,6 +72,7 @@ def array(file: IO[bytes], name: str) -> object:
     import numpy as np
 
     try:
-        return np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        # not `load`, which would also unpack a zip of arrays
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # noqa: BLE001  NumPy lets its parser's errors through: SyntaxError, TokenError …
         raise Stop(Exit.FAILED, f"{name}: cannot be read as NPY: {error}") from None

@@ -88,7 +88,9 @@ def read_frame(receive: ReceiveInto, most_parts: int, most_bytes: int) -> Frame:
     if filled > whole:
         raise BadFrame("more came than one frame")
     if whole > len(buffer):
-        buffer += bytes(whole - len(buffer))
+        larger = bytearray(whole)  # zeroes that the kernel lends: what is announced costs nothing until it comes
+        larger[:filled] = buffer[:filled]
+        buffer = larger
     with memoryview(buffer)[:whole] as view:
         _fill(receive, view, filled, whole)
         return _unpack(view[_PREFIX.size :], sizes)
