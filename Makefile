@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test others check coverage bench clean
+.PHONY: help demo test others check coverage bench fuzz clean
 
 help:  ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ SEED ?= 1
 MINUTES ?= 0
 REQUESTS ?= 100000
 FAULTS ?= 200
+
+fuzz: $(STAMP)  ## the generated tests for as long as it takes: random, hundreds of thousands of cases; ARGS='-k wire'
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -v --timeout=0 tests/contract/test_state_machine.py \
+	  tests/unit/test_fuzz_*.py $(ARGS)
 
 chaos: $(STAMP)  ## faults under load; ENGINE=redis MINUTES=10 SEED=1 REQUESTS=100000 FAULTS=200 CONTROL= ARGS=
 	PYTHONPATH=tests $(BIN)/python -m faults.chaos --engine $(ENGINE) --seed $(SEED) --minutes $(MINUTES) \

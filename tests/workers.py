@@ -132,6 +132,10 @@ class WorkerProcess:
         """Its exit code; None while it runs."""
         return self._process.poll()
 
+    def wait(self, timeout: float = 40.0) -> int:
+        """Wait until it ends by itself; returns its exit code."""
+        return self._process.wait(timeout)
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)

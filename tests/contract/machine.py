@@ -57,13 +57,25 @@ class PortMachine(RuleBasedStateMachine):
         self.world = world
         self.bodies = 0
 
-    @initialize(limits=st.sampled_from([TIGHT, ROOMY]))
-    def open(self, limits: Limits) -> None:
+    @initialize(limits=st.sampled_from([TIGHT, ROOMY]), busy=st.booleans())
+    def open(self, limits: Limits, busy: bool) -> None:  # noqa: FBT001  hypothesis draws it
         self.model = Model(limits, unread_by_model=not self.world.url.startswith("sqlite"))
         self.consumers: dict[int, Holder] = {}
         self.subscribers: dict[int, Holder] = {}
         self.inboxes: dict[int, Inbox] = {}
         self._connect()
+        if busy:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Something of everything: waiting, held, answered, dead, and a result in somebody's hands."""
+        for model in MODELS:
+            requests = [Request(model, b"2", name, reply_to=QUEUE) for name in "abcdef"]
+            assert list(self.front.send(requests)) == self.model.send(requests)
+        self.receive(0, list(MODELS), Capacity(3))
+        self.settle(0, [(0, 4), (1, 4)])
+        self.bury(0, [(0, 4)])
+        self.read_queue(0, 1)
 
     def _connect(self) -> None:
         self.front: Broker = connect(self.world.url, self.model.limits)

@@ -1,5 +1,6 @@
 """A primary with replicas, watched by Sentinels: it dies, a replica takes its place, and everybody goes on."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -41,17 +42,22 @@ def test_without_replicas_that_confirm_a_request_counts_as_unknown_the_second_ti
     (replica,) = watched.servers[1:]
     with connect(f"{watched.url}?wait_replicas=1") as broker:
         send(broker, ask("before"))
-        replica_is_paused(replica, paused=True)
-        for _ in range(2):
-            with pytest.raises(BrokerUnavailable, match="0 instead of 1 replicas"):
-                broker.send([ask("a")])
-        replica_is_paused(replica, paused=False)
+        with paused(replica):
+            for _ in range(2):
+                with pytest.raises(BrokerUnavailable, match="0 instead of 1 replicas"):
+                    broker.send([ask("a")])
         assert list(broker.send([ask("a")])) == [Verdict.DUPLICATE]
         assert broker.stats("iris").queued == 2
 
 
-def replica_is_paused(replica: RedisServer, *, paused: bool) -> None:
-    os.kill(replica.pid, signal.SIGSTOP if paused else signal.SIGCONT)
+@contextlib.contextmanager
+def paused(server: RedisServer) -> Iterator[None]:
+    """While its process stands still."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
 
 
 def test_the_loss_of_a_node_is_survived_only_if_replicas_confirm(watched: Watched) -> None:

@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -67,12 +67,16 @@ def rabbitmq(directory: Path, setting: str) -> Server:
     """Quorum queues and publisher confirms. No setting of RabbitMQ is weaker: the control is one that cannot flush."""
     from rabbitmq import RabbitServer
 
-    class CannotFlush(RabbitServer):
+    class Patient(RabbitServer):
+        def start(self, timeout: float = 300.0) -> Self:
+            return super().start(timeout)
+
+    class CannotFlush(Patient):
         def _environment(self) -> dict[str, str]:
             return {**super()._environment(), "LD_PRELOAD": str(directory / "no_fsync.so")}
 
     if setting == "quorum":
-        return RabbitServer(directory)
+        return Patient(directory)
     source = Path(__file__).with_name("power_loss_no_fsync.c")
     command("gcc", "-shared", "-fPIC", "-O1", "-o", directory / "no_fsync.so", source)
     return CannotFlush(directory)

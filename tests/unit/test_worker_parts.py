@@ -1,11 +1,15 @@
+import errno
 import json
 import logging
+import socket
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import ValidationError
+from workers import eventually
 
 from predictq_broker import Capacity, Code, Delivery, Outcome, Request, Result
 from predictq_worker.histogram import BatchHistogram
@@ -117,6 +121,25 @@ def test_a_second_worker_on_the_machine_gets_a_free_port() -> None:
     finally:
         first.close()
         second.close()
+
+
+def test_without_a_descriptor_for_a_connection_the_probe_server_does_not_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[float] = []
+
+    def accept(_: socket.socket) -> None:
+        tries.append(time.monotonic())
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    server = HttpServer("127.0.0.1:0", {})
+    try:
+        monkeypatch.setattr(socket.socket, "accept", accept)
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))):
+            eventually(lambda: len(tries) >= 4, "it looks again and again")
+        assert tries[3] - tries[0] >= 0.3
+    finally:
+        monkeypatch.undo()
+        server.close()
 
 
 # ── logs ──

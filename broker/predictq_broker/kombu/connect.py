@@ -39,7 +39,7 @@ def kombu_broker(url: str, limits: Limits) -> KombuBroker:
         transport: Any = get_transport_cls(name)
     except ImportError as error:
         raise UnsupportedBroker(f"{scheme}:// needs the package {error.name!r}: pip install 'kombu[{name}]'") from error
-    if not issubclass(transport.Channel, Channel):
+    if not issubclass(getattr(transport, "Channel", object), Channel):
         raise UnsupportedBroker(f"kombu's transport {name!r} is none of its virtual ones: use amqp:// for RabbitMQ")
     return KombuBroker(Virtual(name, *_options(name, url.removeprefix(PREFIX))), limits)
 

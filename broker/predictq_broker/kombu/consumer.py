@@ -19,7 +19,8 @@ from predictq_broker.port import Capacity
 
 __all__ = ["KombuConsumer"]
 
-_TRIES: Final = 5
+_HALF_MADE: Final = 1.0
+"""Seconds for which the server may break on a queue that somebody else is just making."""
 _PAUSE: Final = 0.1
 
 
@@ -46,20 +47,20 @@ class KombuConsumer:
         with self._receiving:
             if self._generation is not None:
                 self._alive(self._generation)
-            for tries_left in reversed(range(_TRIES)):
+            began = time.monotonic()
+            while True:
                 generation, intake = self._connected()
                 try:
                     self._give_back(generation, intake.unwanted())
                     arrivals = intake.receive(wants, wait)
                 except BrokerUnavailable:
                     self._drop(generation)
-                    if intake.begun or not tries_left:
+                    if intake.begun or time.monotonic() - began > _HALF_MADE:
                         raise
                     time.sleep(_PAUSE)  # somebody is making the same queues: the server breaks on reading half of one
                 else:
                     generation.hold(arrivals)
                     return [_delivery(generation, arrival) for arrival in arrivals]
-            raise AssertionError("the last try returns or raises")
 
     def _connected(self) -> tuple[Generation, Intake]:
         if self._generation is None or self._intake is None:

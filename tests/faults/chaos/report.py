@@ -1,10 +1,11 @@
 """What a run came to, for people, for machines, and as rows of docs/reliability.md."""
 
 import json
+import math
 import os
 import platform
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,24 @@ def as_text(outcome: Outcome) -> str:
 
 def _by_fault(outcome: Outcome) -> Iterator[str]:
     for name, times in sorted(recoveries(outcome).items()):
-        known = sorted(time for time in times if time is not None)
-        late = f", {len(times) - len(known)} not in time" if len(known) < len(times) else ""
-        span = f"{known[len(known) // 2]:.1f} s, at most {known[-1]:.1f} s" if known else "-"
-        yield f"    {len(times):3} {name:42} recovered in {span}{late}"
+        yield f"    {len(times):3} {name:42} recovered in {_median(times)}, at most {_felt(max(times))}"
 
 
-def recoveries(outcome: Outcome) -> dict[str, list[float | None]]:
-    """By single fault, and of all pairs together."""
-    found: defaultdict[str, list[float | None]] = defaultdict(list)
+def recoveries(outcome: Outcome) -> dict[str, list[float]]:
+    """Seconds, by single fault, and of all pairs together; infinite where the driver did not wait for the end."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
     for event in outcome.events:
         if event.proofs:
-            found[_kind(event)].append(event.recovery)
+            found[_kind(event)].append(math.inf if event.recovery is None else event.recovery)
     return found
+
+
+def _median(times: Sequence[float]) -> str:
+    return _felt(sorted(times)[len(times) // 2])
+
+
+def _felt(seconds: float) -> str:
+    return "longer than was waited" if math.isinf(seconds) else f"{seconds:.1f} s"
 
 
 def _kind(event: Event) -> str:
@@ -77,8 +83,7 @@ def as_markdown(outcome: Outcome) -> str:
     row = f"| {outcome.broker} | {' | '.join(map(str, figures))} |\n\n"
     table = "| fault | times | recovered in, median | at most |\n|---|--:|--:|--:|\n"
     for name, times in sorted(recoveries(outcome).items()):
-        known = sorted(time for time in times if time is not None) or [float("nan")]
-        table += f"| {name} | {len(times)} | {known[len(known) // 2]:.1f} s | {known[-1]:.1f} s |\n"
+        table += f"| {name} | {len(times)} | {_median(times)} | {_felt(max(times))} |\n"
     return head + row + table
 
 

@@ -18,7 +18,7 @@ def main(arguments: list[str]) -> None:
     """Read until told to stop."""
     url, queue, path = arguments
     journal = Journal(Path(path))
-    with Subscriber(url, queue, lease=1.0) as subscriber:
+    with Subscriber(url, queue, lease=2.0) as subscriber:
         signal.signal(signal.SIGTERM, lambda *_: subscriber.close())
         for message in subscriber:
             outputs = outputs_text(message.outputs) if message.ok else ""  # type: ignore[arg-type]  # it is a list

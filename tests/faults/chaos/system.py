@@ -97,6 +97,7 @@ class System:
             environment={**clock.environment, "CHAOS_CONTROL": self._control},
             lease=self.engine.lease,
             runners=self.size.runners,
+            max_batch_rows=64,  # what a worker holds runs one by one when it has died: not too much of it
             predict_timeout=2.0,
             grace=5.0,
         )

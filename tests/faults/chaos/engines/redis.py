@@ -16,7 +16,7 @@ class RedisEngine:
     """See `Engine`."""
 
     name = "redis"
-    lease = 1.0
+    lease = 2.0
 
     def __init__(self, directory: Path, shim: Path | None) -> None:
         self.clock = Clock(directory / "redis.clock", shim)

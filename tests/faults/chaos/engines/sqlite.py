@@ -11,7 +11,7 @@ class SqliteEngine:
     """See `Engine`."""
 
     name = "sqlite"
-    lease = 1.0
+    lease = 2.0
     proxy = None
     clock = None
     pid = 0

@@ -60,6 +60,7 @@ def hungry(system: System, dice: Random) -> Harm:
         (group / "memory.limit_in_bytes").write_text("-1")
         for pid in (group / "cgroup.procs").read_text().split():
             _leave(pid)
+        eventually(lambda: _removed(group), "the group is empty and gone")
 
 
 def _leave(pid: str) -> None:
@@ -67,6 +68,14 @@ def _leave(pid: str) -> None:
         (_GROUP / "cgroup.procs").write_text(pid)
     except OSError:
         return  # it ended meanwhile
+
+
+def _removed(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except OSError:
+        return False  # one that was killed is not reaped yet
+    return True
 
 
 def _killed(group: Path) -> int:

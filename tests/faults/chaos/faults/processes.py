@@ -83,7 +83,7 @@ def stop_worker(system: System, dice: Random) -> Harm:
     victim = system.pick(dice)
     victim.signal(signal.SIGTERM)
     yield 0.2
-    code = victim.stop()
+    code = victim.wait()  # a second SIGTERM would meet an interpreter that no longer minds them
     system.replace(victim)
     if code:
         raise DidNotHappen(f"pid {victim.pid} ended with {code} on SIGTERM")
