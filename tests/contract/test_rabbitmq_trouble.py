@@ -361,3 +361,18 @@ def test_what_nobody_asks_for_any_more_is_left_to_others(
     other = broker.consumer("other")
     assert [(d.request.id, d.attempt) for d in receive(other, wait=1)] == [("b", 1), ("c", 1)]
     other.close()
+
+
+def test_a_result_stays_however_often_its_readers_die(url: str, broker: Broker, consumer: Consumer) -> None:
+    (delivery,) = hold(broker, consumer, ask("a", reply_to="answers"))
+    consumer.settle([answer(delivery)])
+    for _ in range(25):  # RabbitMQ 4 drops after 20 what has no limit of its own
+        channel = channel_of(url)
+        eventually(lambda c=channel: c.basic_get("predictq.results.answers"))  # type: ignore[misc]  # bound now
+        channel.connection.collect()
+    subscription = broker.subscription("answers")
+    try:
+        (result,) = eventually(lambda: subscription.receive(1, 1.0))
+        assert result.result.id == "a"
+    finally:
+        subscription.close()
