@@ -15,11 +15,9 @@ SMALL = Size(workers=2, runners=2, rate=800.0)
 BUSY = Size(workers=2, runners=1, rate=5000.0, kinds={"port": 1.0})
 SLOW = {"kill -9 of all workers", "input that never ends", "kill -9 of a nursery"}
 UNSAFE = [
-    ("sqlite", "mixed-answers"),
     ("sqlite", "no-gate"),
-    ("redis", "no-gate"),
     ("redis", "never-reclaim"),
-    ("rabbitmq", "ack-first"),
+    ("rabbitmq", "mixed-answers"),
 ]
 """Each safeguard where it matters most; the other engines by `make chaos CONTROL=…`."""
 NEEDS = {"sqlite": (), "redis": ("redis-server",), "rabbitmq": ("rabbitmq-server",)}
@@ -31,7 +29,7 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens(engine: str, tmp_path
     for program in NEEDS[engine]:
         need_program(program)
     quick = [fault.name for fault in catalogue(engine) if fault.name not in SLOW]
-    plan = Plan(engine, seed=7, requests=15_000, faults=15, pairs=0.4, size=SMALL, only=quick)
+    plan = Plan(engine, seed=7, requests=8_000, faults=8, pairs=0.4, size=SMALL, only=quick)
     outcome = run(plan, tmp_path, tell=print)
     assert outcome.failures == [], as_text(outcome)
 
