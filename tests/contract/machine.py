@@ -3,32 +3,29 @@
 import sys
 from typing import Any
 
-from contract.machine_model import Entry, Hand, Holder, Letter, Model, Note
-from contract.machine_world import World
+from contract.machine_model import Entry, Holder, Letter, Model, Note
+from contract.machine_parties import (
+    EVERYTHING,
+    LEASE,
+    MODELS,
+    NAMES,
+    QUEUE,
+    ROOMY,
+    TIGHT,
+    Grasp,
+    capacities,
+    few,
+    hands,
+    picks,
+)
+from contract.machine_readers import Readers
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from predictq_broker.connect import connect
 from predictq_broker.messages import TEXT, Code, Delivery, Outcome, Priority, Request, Result
-from predictq_broker.port import Broker, Capacity, Inbox, Limits
+from predictq_broker.port import Capacity, Limits
 
 __all__ = ["PortMachine"]
-
-LEASE = 1.0
-MODELS = ("iris", "digits")
-NAMES = tuple("abcdefgh")
-QUEUE = "answers"
-EVERYTHING = Capacity(1 << 20)
-TIGHT = Limits(queue_requests=6, queue_bytes=24, unread_results=3, dedup=600.0, inbox_ttl=1e7)
-ROOMY = Limits(dedup=600.0, inbox_ttl=1e7)
-
-few = st.integers(0, 4)
-much = st.just(1 << 30)
-capacities = st.builds(Capacity, few | st.just(200), st.integers(1, 5) | much, st.integers(1, 9) | much, few | much)
-picks = st.lists(st.integers(0, 30), max_size=6)
-hands = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 9)), max_size=6)
-Grasp = list[tuple[int, int]]
-"""Which hands to act on: a place, and among whose."""
 
 
 def question(name: str, body: bytes, **headers: Any) -> Request:
@@ -49,20 +46,15 @@ def questions() -> st.SearchStrategy[Request]:
     )
 
 
-class PortMachine(RuleBasedStateMachine):
-    """Two connections, as of a client and of a worker: three consumers, two subscribers, two inboxes."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.world = world
-        self.bodies = 0
+class PortMachine(Readers):
+    """Everything that a producer, a worker and an operator do."""
 
     @initialize(limits=st.sampled_from([TIGHT, ROOMY]), busy=st.booleans())
     def open(self, limits: Limits, busy: bool) -> None:  # noqa: FBT001  hypothesis draws it
         self.model = Model(limits, unread_by_model=not self.world.url.startswith("sqlite"))
-        self.consumers: dict[int, Holder] = {}
-        self.subscribers: dict[int, Holder] = {}
-        self.inboxes: dict[int, Inbox] = {}
+        self.consumers = {}
+        self.subscribers = {}
+        self.inboxes = {}
         self._connect()
         if busy:
             self._begin()
@@ -76,34 +68,6 @@ class PortMachine(RuleBasedStateMachine):
         self.settle(0, [(0, 4), (1, 4)])
         self.bury(0, [(0, 4)])
         self.read_queue(0, 1)
-
-    def _connect(self) -> None:
-        self.front: Broker = connect(self.world.url, self.model.limits)
-        self.back: Broker = connect(self.world.url, self.model.limits)
-        for number in (0, 1):
-            self.inboxes[number] = self._new_inbox()
-        self.watchman = Holder(self.back.consumer("watchman", LEASE), joined=set(MODELS))
-        assert list(self.watchman.party.receive(dict.fromkeys(MODELS, Capacity(0)), 0)) == []
-        self.model.seen |= set(MODELS)
-
-    def _new_inbox(self) -> Inbox:
-        inbox = self.back.inbox()
-        for model in MODELS:
-            inbox.expect(model)
-        inbox.receive(0)
-        inbox.receive(0)
-        return inbox
-
-    @property
-    def parties(self) -> list[Holder]:
-        """Everybody who may hold something."""
-        return [*self.consumers.values(), *self.subscribers.values()]
-
-    def consumer(self, number: int) -> Holder:
-        return self.consumers.setdefault(number, Holder(self.back.consumer(f"c{number}", LEASE)))
-
-    def subscriber(self, number: int) -> Holder:
-        return self.subscribers.setdefault(number, Holder(self.back.subscription(QUEUE, LEASE)))
 
     # producers
 
@@ -172,26 +136,6 @@ class PortMachine(RuleBasedStateMachine):
                 expected.append(outcome)
         assert sorted(map(id, found)) == sorted(map(id, expected))
 
-    def _hands(self, holder: Holder, chosen: Grasp) -> list[Hand]:
-        """Of all that this one and others were ever handed. One hand may come twice; none is so stale that it is
-        indistinguishable from a live one: the same request in the same consumer's hands, given back between.
-        """
-        everyone = list((self.consumers if holder in self.consumers.values() else self.subscribers).values())
-        mine = [hand.of for hand in holder.live]
-        found: list[Hand] = []
-        for pick, who in chosen:
-            match who % 5:
-                case 0:  # anybody's, past or present
-                    pool = everyone[pick % len(everyone)].hands
-                case 1:  # ours, past or present
-                    pool = holder.hands
-                case 2:  # what we hold now, as it was handed out before
-                    pool = [hand for one in everyone for hand in one.hands if hand.of in mine]
-                case _:
-                    pool = holder.live
-            found += pool[pick % len(pool) :][:1] if pool else []
-        return [hand for hand in found if not _is_ambiguous(hand, holder)]
-
     def _outcome(self, delivery: Delivery) -> Outcome:
         self.bodies += 1
         code = Code.OK if self.bodies % 3 else Code.MODEL_ERROR
@@ -214,10 +158,6 @@ class PortMachine(RuleBasedStateMachine):
     @rule(number=few)
     def renew(self, number: int) -> None:
         self._renew(self.consumer(number % 3))
-
-    def _renew(self, holder: Holder) -> None:
-        assert holder.party.renew() == holder.told_of_losses()
-        holder.fenced = False
 
     @precondition(lambda self: self.consumers)
     @rule(number=few)
@@ -324,72 +264,6 @@ class PortMachine(RuleBasedStateMachine):
         self.front.close()
         self.back.close()
 
-    # readers of results
-
-    @rule(number=st.integers(0, 1), close=st.booleans())
-    def read_inbox(self, number: int, close: bool) -> None:  # noqa: FBT001  hypothesis draws it
-        """Everything that has come, in order; then perhaps close it, so that what comes later is nobody's."""
-        inbox = self.inboxes[number]
-        results: list[Result] = []
-        while more := inbox.receive(0):
-            results += more
-        for model in MODELS:
-            told = [result for result in results if result.model == model]
-            expected = self.model.in_turn(inbox.name, model)
-            assert len(told) == len(expected)
-            assert all(note.is_told_by(result) for note, result in zip(expected, told, strict=True))
-        self.model.results[inbox.name].clear()
-        if close:
-            inbox.close()
-            self.inboxes[number] = self._new_inbox()
-
-    @precondition(lambda self: self.model.results[QUEUE])
-    @rule(number=few, capacity=st.integers(1, 5) | st.just(200))
-    def read_queue(self, number: int, capacity: int) -> None:
-        subscriber = self.subscriber(number % 2)
-        deliveries = subscriber.party.receive(capacity, 0)
-        free = {model: [n for n in self.model.in_turn(QUEUE, model) if not self._is_held(n)] for model in MODELS}
-        assert len(deliveries) == min(capacity, sum(map(len, free.values())))
-        notes = [free[delivery.result.model].pop(0) for delivery in deliveries]
-        assert all(note.is_told_by(d.result) for note, d in zip(notes, deliveries, strict=True))
-        assert [d.attempt for d in deliveries] == [note.attempt for note in notes]
-        subscriber.taken(deliveries, notes)
-
-    def _is_held(self, note: Note) -> bool:
-        return any(hand.of is note for holder in self.subscribers.values() for hand in holder.live)
-
-    @precondition(lambda self: any(s.hands for s in self.subscribers.values()))
-    @rule(number=few, chosen=hands)
-    def ack(self, number: int, chosen: Grasp) -> None:
-        subscriber = self.subscriber(number % 2)
-        hands = self._hands(subscriber, chosen)
-        ours = {id(hand): hand for hand in hands if hand.live and hand in subscriber.hands}
-        assert subscriber.party.ack([hand.delivery for hand in hands]) == len(ours)
-        for hand in ours.values():
-            hand.live = False
-            self.model.results[QUEUE].remove(hand.of)
-
-    @precondition(lambda self: self.subscribers)
-    @rule(number=few)
-    def renew_subscriber(self, number: int) -> None:
-        subscriber = self.subscriber(number % 2)
-        self._renew(subscriber)
-        for hand in subscriber.hands:
-            if not _is_ambiguous(hand, subscriber):
-                assert subscriber.party.holds(hand.delivery) is hand.live
-
-    @precondition(lambda self: self.subscribers)
-    @rule(number=few)
-    def close_subscriber(self, number: int) -> None:
-        subscriber = self.subscribers.pop(number % 2, None)
-        if subscriber is not None:
-            self._leave_results(subscriber)
-
-    def _leave_results(self, subscriber: Holder) -> None:
-        subscriber.party.close()
-        for note in subscriber.emptied():
-            note.given_back = True
-
     # what holds after every step
 
     @invariant()
@@ -429,9 +303,3 @@ class PortMachine(RuleBasedStateMachine):
             self.read_queue(0, 1 << 20)
             self.ack(0, [(place, 4) for place in range(len(self.subscriber(0).live))])
         self._close_all()
-
-
-def _is_ambiguous(hand: Hand, holder: Holder) -> bool:
-    """Whether it is not live, and the same is in the same hands again."""
-    again = any(other.of is hand.of for other in holder.live)
-    return not hand.live and again and hand in holder.hands and hand.generation == holder.generation
