@@ -1,5 +1,6 @@
 """Processes of a turn: started in sessions of their own, ended by their ids, and what they have used."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -61,10 +62,8 @@ class Child:
                 pipe.close()
         members = list(family(self.pid))
         self._signal(signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(_LEAVE)
-        except subprocess.TimeoutExpired:
-            pass
         self._signal(signal.SIGKILL)
         self.process.wait()
         for member in members:  # some start a session of their own

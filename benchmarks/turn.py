@@ -1,17 +1,20 @@
 """One contender's turn: its server, its workers, and a process that asks; all new, and gone afterwards."""
 
+import hashlib
 import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from contenders import Contender
 from environments import OWN, ROOT, WORKSHOP, python_of
 from load.models import predict, rows, train
+from machine import product
 from processes import Child, cpu_seconds, family, memory_bytes
 from servers import Served, serve
 from servers.served import Missing, free_port
@@ -65,22 +68,23 @@ class Turn:
         self._model = model
         self._folder = folder
         self._stack = stack
-        self._environment = _environment(contender, model, folder, served)
+        self._environment = _environment(contender, model, served)
         self._workers: list[Child] = []
 
     def prepare(self) -> None:
-        """Whatever has to be done before a worker starts."""
-        if self.contender.prepare:
-            done = subprocess.run(  # noqa: S603  our own
-                self._command(self.contender.prepare),
-                env=self._environment,
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode:
-                raise Missing(f"cannot be prepared: {done.stderr[-300:]}")
+        """What has to be made before a worker starts: once, since it is the same in every turn."""
+        kept = Path(self._environment["BENCH_KEPT"])
+        if not self.contender.prepare or kept.exists():
+            return
+        made = self._folder / "made"
+        made.mkdir()
+        environment = {**self._environment, "BENCH_KEPT": str(made)}
+        command = self._command(self.contender.prepare)
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603  our own
+        if done.returncode:
+            raise Missing(f"cannot be prepared: {done.stderr[-300:]}")
+        kept.parent.mkdir(exist_ok=True)
+        made.rename(kept)
 
     def start_workers(self) -> None:
         """All of them; whether they are ready, an asker will see."""
@@ -135,7 +139,7 @@ class Turn:
         return {**found, "server": sum(files)} if files else found
 
 
-def _environment(contender: Contender, model: str, folder: Path, served: Served) -> dict[str, str]:
+def _environment(contender: Contender, model: str, served: Served) -> dict[str, str]:
     """Ours without what would configure a worker otherwise; one thread for each process's arithmetic."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PREDICTQ_")}
     inherited = ours.pop("PYTHONPATH", "") if contender.environment == OWN else ""
@@ -146,16 +150,23 @@ def _environment(contender: Contender, model: str, folder: Path, served: Served)
         "OPENBLAS_NUM_THREADS": "1",
         "BENCH_BROKER": served.url,
         "BENCH_PORT": str(free_port(together=3)),
-        "BENCH_FOLDER": str(folder),
+        "BENCH_KEPT": str(_kept(contender, model)),
         "BENCH_MODEL": model,
         **contender.settings,
     }
+
+
+def _kept(contender: Contender, model: str) -> Path:
+    """A folder for what is made once, by whatever it is made of."""
+    made_of = repr((product(ROOT.parent), contender.prepare, sorted(contender.settings.items()), model))
+    return WORKSHOP / "kept" / hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 
 def _absolute(paths: str) -> str:
     return os.pathsep.join(str(Path(path).resolve()) for path in paths.split(os.pathsep) if path)
 
 
+@cache
 def _plan(model: str) -> Mapping[str, Any]:
     asked = rows(model)
     return {"rows": asked, "right": predict(train(model), asked)}

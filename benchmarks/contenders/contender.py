@@ -30,11 +30,11 @@ class Contender(NamedTuple):
         environment: The virtual environment it runs in; see `environments`.
         client: `MODULE:CLASS` of a `load.client.Client`.
         worker: The command of one worker, without the interpreter's folder; empty: there is none. `{broker}`,
-            `{folder}` and `{port}` are filled in.
+            `{kept}` and `{port}` are filled in.
         promises: What it promises.
         server: The broker; see `servers.serve`.
         workers: How many of them.
-        prepare: A command to run before, once.
+        prepare: A command that fills `{kept}` before the first turn.
         alone: Another client for one request at a time, where the library has one for that.
         settings: Environment variables of the workers.
         models: Which of `load.models` it can serve; empty: all.

@@ -8,7 +8,9 @@ _NONE = Promises("no", "no", "none", "no")
 
 
 def _bare(name: str, server: str, module: str, *options: str, promises: Promises = _NONE) -> Contender:
-    return Contender(name, "limits", f"peers.{module}:Bare", ("python", "-m", f"peers.{module}", *options), promises, server)
+    return Contender(
+        name, "limits", f"peers.{module}:Bare", ("python", "-m", f"peers.{module}", *options), promises, server
+    )
 
 
 _CHILD = Contender(
@@ -22,6 +24,11 @@ LIMITS = (
     _bare("bare loop, Redis", "redis", "bare_redis"),
     _CHILD,
     _bare("bare loop, SQLite", "sqlite", "bare_sqlite", promises=_NONE._replace(durable="power loss")),
-    _bare("bare loop, RabbitMQ", "rabbitmq", "bare_amqp", promises=_NONE._replace(redelivered="yes", lease="connection")),
+    _bare(
+        "bare loop, RabbitMQ",
+        "rabbitmq",
+        "bare_amqp",
+        promises=_NONE._replace(durable="not confirmed", redelivered="yes", lease="its connection"),
+    ),
     Contender("in process", "limits", "peers.in_process:InProcess", (), _NONE, server="none"),
 )

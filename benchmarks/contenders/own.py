@@ -2,41 +2,41 @@
 
 from collections.abc import Mapping
 
-from contenders.contender import Contender, Promises
 from environments import OWN
+
+from contenders.contender import Contender, Promises
 
 __all__ = ["ENGINES", "REDIS", "predictq"]
 
 _WORKER = (
-    *("python", "-m", "predictq_cli", "worker", "--broker", "{broker}", "--registry", "{folder}/models"),
+    *("python", "-m", "predictq_cli", "worker", "--broker", "{broker}", "--registry", "{kept}"),
     *("--http", "127.0.0.1:0", "--log-format", "json"),
 )
 
 
-def predictq(  # noqa: PLR0913  each of them has a default
+def predictq(  # noqa: PLR0913  most of them have a default
     engine: str,
     server: str,
     durable: str,
     *,
     runners: int = 1,
     workers: int = 1,
-    models: int = 1,
-    client: str = "Asynchronous",
+    models: int = 0,
     settings: Mapping[str, str] | None = None,
 ) -> Contender:
-    """predictq on one engine; `models`: how many are published, and asked for by `Popular`."""
-    served = ("--model", "bench") if models == 1 else ()
+    """Predictq on one engine; `models`: under how many names the model is published, and asked for unevenly."""
+    served = () if models else ("--model", "bench")
     return Contender(
         f"predictq, {engine}",
         OWN,
-        f"peers.own:{client}",
+        "peers.own:Popular" if models else "peers.own:Asynchronous",
         (*_WORKER, *served, "--runners", str(runners)),
         Promises(durable, "yes", "10 s, by heartbeat", "yes"),
         server=server,
         workers=workers,
-        prepare=("python", "-m", "peers.own", str(models)),
-        alone="peers.own:Blocking" if client == "Asynchronous" else "",
-        settings=settings or {},
+        prepare=("python", "-m", "peers.own"),
+        alone="" if models else "peers.own:Blocking",
+        settings={**(settings or {}), "BENCH_MODELS": str(models)},
     )
 
 

@@ -62,7 +62,7 @@ QUEUES = (
         "rq",
         "RQ",
         "rq",
-        Promises("no", "yes", "heartbeat, about 1 min", "no"),
+        Promises("no", "no: it is marked as failed", "heartbeat, about 1 min", "no"),
         *("rq", "worker", "--url", "{broker}", "--worker-class", "rq.SimpleWorker", "--quiet"),
     ),
     _queue("arq", "arq", "arq", Promises("no", "yes", "fixed timeout, 5 min", "no"), "arq", "peers.arq.WorkerSettings"),

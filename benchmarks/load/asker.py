@@ -1,8 +1,9 @@
 """The process that asks: `python -m load.asker MODULE:CLASS PLAN [precise]`.
 
 Each line on stdin is a phase as JSON, such as `{"do": "closed", "in_flight": 16, "seconds": 5, "warm_up": 1}`; each
-line on stdout is what it came to. `call` is a method that only some clients have. It ends when stdin does. `precise` waits to the microsecond, where asyncio's
-usual selector rounds up to the millisecond; it holds fewer than a thousand connections.
+line on stdout is what it came to. `call` is a method that only some clients have. It ends when stdin does. `precise`
+waits to the microsecond, where asyncio's usual selector rounds up to the millisecond; it holds fewer than a thousand
+connections.
 """
 
 import asyncio
@@ -27,6 +28,8 @@ async def phase(loop: Loop, client: Any, told: dict[str, Any]) -> Any:  # noqa: 
             return await loop.ready(**told)
         case "fill":
             return await loop.fill(**told)
+        case "first":
+            return await loop.first(**told)
         case "closed":
             return await loop.closed(**told)
         case "open":

@@ -7,25 +7,37 @@ from typing import Any
 __all__ = ["measure"]
 
 _ROWS = 50_000
+_CELLS = 3_000_000
 
 
-def measure(answer: Callable[[Any, int, str], Iterator[Any]], **told: Any) -> dict[str, Any]:  # noqa: ANN401  JSON
-    """Ask about fifty thousand rows again and again, for `seconds`; the labels are compared.
+def measure(
+    answer: Callable[[Any, int], Iterator[Any]], model: str, chunk: int, form: str, seconds: float
+) -> dict[str, Any]:
+    """Ask about fifty thousand rows (fewer, if they are wide) again and again; the labels are compared.
 
-    `told`: `model` of `load.models`, `chunk` rows a request, `form` npy or json, `seconds`.
+    Args:
+        answer: From rows and the size of a chunk to the labels of one chunk after the other.
+        model: One of `load.models`, of numbers.
+        chunk: Rows in a request.
+        form: `npy`: a NumPy array; `json`: lists.
+        seconds: For so long, and until the last row is answered.
     """
     import numpy as np
+
     from load.models import rows, train
 
-    sample = np.array(rows(told["model"]))
-    matrix = np.tile(sample, (-(-_ROWS // len(sample)), 1))[:_ROWS]
-    right = train(told["model"]).predict(matrix)
-    next(answer(matrix, told["chunk"], told["form"]))  # the first chunk warms up
+    sample = np.array(rows(model))
+    many = min(_ROWS, _CELLS // sample.shape[1])
+    matrix = np.tile(sample, (-(-many // len(sample)), 1))[:many]
+    right = train(model).predict(matrix)
+    asked = matrix if form == "npy" else matrix.tolist()
+    for _ in answer(asked[: 4 * chunk], chunk):  # a warm-up
+        pass
     began, count, wrong = time.perf_counter(), 0, 0
-    while time.perf_counter() - began < told["seconds"]:
-        for outputs in answer(matrix, told["chunk"], told["form"]):
-            place = count % _ROWS
+    while time.perf_counter() - began < seconds:
+        for outputs in answer(asked, chunk):
+            place = count % many
             wrong += int((np.asarray(outputs) != right[place : place + len(outputs)]).sum())
             count += len(outputs)
-    seconds = time.perf_counter() - began
-    return {"rows_per_second": count / seconds, "rows": count, "wrong": wrong, "seconds": seconds}
+    took = time.perf_counter() - began
+    return {"per_second": count / took, "answered": count - wrong, "wrong": wrong, "seconds": took}

@@ -1,5 +1,6 @@
 """A client for libraries that give a handle for each request and block until its answer is there."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ class Handles:
     async def receive(self, wait: float) -> Sequence[Answer]:
         """The oldest one's answer, if it comes in time."""
         if not self._handles:
-            time.sleep(wait)
+            await asyncio.sleep(wait)
             return ()
         number, handle = self._handles[0]
         try:

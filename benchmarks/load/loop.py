@@ -1,5 +1,6 @@
 """Closed-loop and open-loop load on one client."""
 
+import asyncio
 import random
 import time
 from bisect import bisect_right
@@ -43,13 +44,21 @@ class Loop:
             await self._drain(5.0)
             if self._tally.figures()["answered"]:
                 return True
-            time.sleep(0.1)
+            await asyncio.sleep(0.1)
         return False
 
     async def fill(self, in_flight: int) -> None:
         """Send so many, and receive nothing."""
         while (missing := in_flight - len(self._sent)) > 0:
             await self._send(min(missing, _SLICE), time.perf_counter())
+
+    async def first(self, within: float) -> int:
+        """Wait for the first answers, once a worker has been started; how many came."""
+        self._tally = Tally()
+        end = time.perf_counter() + within
+        while not self._tally.total and (left := end - time.perf_counter()) > 0:
+            await self._receive(min(left, 1.0))
+        return self._tally.total
 
     async def closed(self, in_flight: int, seconds: float, warm_up: float) -> Figures:
         """Always `in_flight` requests on their way: an answer is followed by the next request."""

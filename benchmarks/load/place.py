@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-__all__ = ["broker", "folder", "model_name", "port", "the_model"]
+__all__ = ["broker", "kept", "model_name", "models", "port", "the_model"]
 
 
 def broker() -> str:
@@ -16,14 +16,19 @@ def port() -> int:
     return int(os.environ["BENCH_PORT"])
 
 
-def folder() -> str:
-    """For files; empty at the start of the turn."""
-    return os.environ["BENCH_FOLDER"]
+def kept() -> str:
+    """A folder for what is made before the first turn, and stays for the others."""
+    return os.environ["BENCH_KEPT"]
 
 
 def model_name() -> str:
     """Which of `load.models`."""
     return os.environ["BENCH_MODEL"]
+
+
+def models() -> int:
+    """Under how many names it is served, `bench-0`, `bench-1` …; 0: under one, `bench`."""
+    return int(os.environ.get("BENCH_MODELS", "0"))
 
 
 def the_model() -> Any:  # noqa: ANN401  scikit-learn ships no types

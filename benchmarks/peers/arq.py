@@ -2,11 +2,11 @@
 
 from typing import Any, ClassVar
 
+from arq import create_pool
+from arq.connections import RedisSettings
 from load.place import broker, the_model
 from load.tasks import Tasks
 
-from arq import create_pool
-from arq.connections import RedisSettings
 from peers.polling import interval
 
 Context = dict[str, Any]

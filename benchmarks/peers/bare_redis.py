@@ -5,9 +5,9 @@ acknowledges, replies and deletes. `python -m peers.bare_redis` works in one pro
 in another one, over a pipe, while the next batch is read.
 """
 
+import asyncio
 import multiprocessing
 import sys
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -64,7 +64,9 @@ class Queue:
 def answerer() -> Callable[[Bodies], Bodies]:
     """From bodies to bodies."""
     model = the_model()
-    return lambda bodies: [orjson.dumps([label]) for label in predict(model, [orjson.loads(body)[0] for body in bodies])]
+    return lambda bodies: [
+        orjson.dumps([label]) for label in predict(model, [orjson.loads(body)[0] for body in bodies])
+    ]
 
 
 def bodies(entries: list[Entry]) -> Bodies:
@@ -124,7 +126,7 @@ class Bare:
         block = ("BLOCK", int(wait * 1000)) if wait >= 0.002 else ()
         reply = self._redis.execute_command("XREAD", "COUNT", 4096, *block, "STREAMS", REPLIES, self._last)
         if not reply:
-            time.sleep(min(wait, 0.0002) if not block else 0.0)
+            await asyncio.sleep(0.0 if block else min(wait, 0.0002))
             return ()
         entries = reply[0][1]
         self._last = entries[-1][0]

@@ -3,6 +3,7 @@
 As durable as predictq's default: a write-ahead log that is flushed at each commit.
 """
 
+import asyncio
 import os
 import sqlite3
 import time
@@ -82,7 +83,7 @@ class Bare:
         while not (found := self._file.execute("SELECT number, body FROM replies LIMIT 4096").fetchall()):
             if time.perf_counter() >= end:
                 return ()
-            time.sleep(min(_LOOK, max(0.0, end - time.perf_counter())))
+            await asyncio.sleep(min(_LOOK, max(0.0, end - time.perf_counter())))
         self._file.execute("BEGIN IMMEDIATE")
         self._file.executemany("DELETE FROM replies WHERE number = ?", [row[:1] for row in found])
         self._file.execute("COMMIT")

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+import bentoml
 from load.models import predict
 from load.place import the_model
 
-import bentoml
 from peers.http_client import HttpAsker
 
 

@@ -7,11 +7,10 @@ acknowledged late, or a killed worker would lose what it holds; results come by 
 
 from typing import Any
 
-from load.handles import PENDING, Handles
-from load.place import broker, the_model
-
 from celery import Celery, Task
 from celery.exceptions import TimeoutError as TooLate
+from load.handles import PENDING, Handles
+from load.place import broker, the_model
 
 app = Celery("bench", broker=broker(), backend=broker())
 app.conf.update(worker_prefetch_multiplier=128, task_acks_late=True, worker_send_task_events=False)

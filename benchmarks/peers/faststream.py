@@ -2,12 +2,11 @@
 
 from typing import Any
 
+from faststream import FastStream
+from faststream.redis import ListSub, RedisBroker
 from load.place import broker as url
 from load.place import the_model
 from load.tasks import Tasks
-
-from faststream import FastStream
-from faststream.redis import ListSub, RedisBroker
 
 broker = RedisBroker(url(), logger=None, apply_types=False)
 app = FastStream(broker, logger=None)

@@ -8,13 +8,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from faststream import FastStream
+from faststream.redis import ListSub, RedisBroker
 from load.client import Answer, Asked
 from load.models import predict as labels_of
 from load.place import broker as url
 from load.place import the_model
-
-from faststream import FastStream
-from faststream.redis import ListSub, RedisBroker
 
 BATCH = 512
 broker = RedisBroker(url(), logger=None, apply_types=False)

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from load.handles import PENDING, Handles
-from load.place import broker, the_model
-
 from huey import RedisHuey
 from huey.exceptions import ResultTimeout
+from load.handles import PENDING, Handles
+from load.place import broker, the_model
 
 huey = RedisHuey("bench", url=broker(), notify_result=True)
 _kept: list[Any] = []

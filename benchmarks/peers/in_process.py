@@ -28,9 +28,9 @@ class InProcess:
         labels = predict(self._model, [row for _, row in part]) if part else []
         return [(number, label) for (number, _), label in zip(part, labels, strict=True)]
 
-    def map(self, matrix: Any, chunk: int, form: str) -> Iterator[Any]:  # noqa: ANN401, ARG002  NumPy; there is no wire
+    def map(self, rows: Any, chunk: int) -> Iterator[Any]:  # noqa: ANN401  NumPy
         """Chunk by chunk."""
-        return (self._model.predict(matrix[place : place + chunk]) for place in range(0, len(matrix), chunk))
+        return (self._model.predict(rows[place : place + chunk]) for place in range(0, len(rows), chunk))
 
     async def bulk(self, **told: Any) -> Any:  # noqa: ANN401  JSON
         """See `load.bulk`."""

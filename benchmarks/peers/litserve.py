@@ -2,11 +2,11 @@
 
 from typing import Any
 
+import litserve
 from fastapi import Request
 from load.models import predict
 from load.place import port, the_model
 
-import litserve
 from peers.http_client import HttpAsker
 
 

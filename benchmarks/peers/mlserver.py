@@ -1,15 +1,17 @@
-"""MLServer with adaptive batching, over HTTP and gRPC: `python -m peers.mlserver` writes what `mlserver start` reads.
+"""MLServer with adaptive batching, over HTTP and gRPC: `python -m peers.mlserver prepare`, and `… start`.
 
 Batches of up to 128 requests, gathered for at most 2 ms; the model runs in the server's own process, since for a
 model this light handing a batch to a worker process costs more than predicting it.
 """
 
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import grpc
-from load.place import folder, port, the_model
+from load.place import kept, port, the_model
 from load.tasks import Tasks
 
 from peers.http_client import HttpAsker
@@ -64,10 +66,9 @@ def prepare() -> None:
     """The model by joblib, and the settings of the server and of the model."""
     import joblib
 
-    place = Path(folder())
+    place = Path(kept())
     joblib.dump(the_model(), place / "model.joblib")
-    ports = {"http_port": port(), "grpc_port": port() + 1, "metrics_port": port() + 2}
-    settings = {"host": "127.0.0.1", "parallel_workers": 0, "debug": False, "metrics_endpoint": None, **ports}
+    settings = {"host": "127.0.0.1", "parallel_workers": 0, "debug": False, "metrics_endpoint": None}
     (place / "settings.json").write_text(json.dumps(settings))
     model = {
         "name": NAME,
@@ -79,5 +80,13 @@ def prepare() -> None:
     (place / "model-settings.json").write_text(json.dumps(model))
 
 
+def start() -> None:
+    """Become `mlserver start`, on the ports of this turn."""
+    ports = {"HTTP": port(), "GRPC": port() + 1, "METRICS": port() + 2}
+    os.environ.update({f"MLSERVER_{name}_PORT": str(number) for name, number in ports.items()})
+    program = str(Path(sys.executable).with_name("mlserver"))
+    os.execv(program, [program, "start", kept()])  # noqa: S606  our own
+
+
 if __name__ == "__main__":
-    prepare()
+    {"prepare": prepare, "start": start}[sys.argv[1]]()

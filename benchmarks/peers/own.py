@@ -1,15 +1,14 @@
-"""predictq itself: `python -m peers.own COUNT` publishes; the worker is `predictq worker`."""
+"""predictq itself: `python -m peers.own` publishes; the worker is `predictq worker`."""
 
+import asyncio
 import itertools
 import random
-import sys
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from load.client import Answer, Asked, Failed
-from load.place import broker, folder, model_name, the_model
+from load.place import broker, kept, model_name, models, the_model
 from load.tasks import Tasks
 
 from predictq import AsyncClient, Client, PredictqError
@@ -44,9 +43,9 @@ class Popular(Asynchronous):
     """As `Asynchronous`; each request is for one of many models, Zipf-like: the n-th as often as 1/n of the first."""
 
     async def open(self) -> None:
-        """How many models is in the last part of the model's name: `logistic-4-1000`."""
+        """As many as have been published."""
         await super().open()
-        count = int(model_name().rpartition("-")[2])
+        count = models()
         weights = list(itertools.accumulate(1 / (place + 1) for place in range(count)))
         chance = random.Random(11)  # noqa: S311  no secret
         names = [f"{MODEL}-{place}" for place in range(count)]
@@ -72,7 +71,7 @@ class Blocking:
     async def receive(self, wait: float) -> Sequence[Answer]:
         """Ask one, and wait for its answer."""
         if not self._asked:
-            time.sleep(wait)
+            await asyncio.sleep(wait)
             return ()
         number, row = self._asked.popleft()
         try:
@@ -80,9 +79,8 @@ class Blocking:
         except PredictqError as error:
             return ((number, Failed(f"{error.code}: {error}")),)
 
-    def map(self, matrix: Any, chunk: int, form: str) -> Iterator[Any]:  # noqa: ANN401  NumPy, or lists
+    def map(self, rows: Any, chunk: int) -> Iterator[Any]:  # noqa: ANN401  NumPy, or lists
         """The outputs of each chunk, in order."""
-        rows = matrix if form == "npy" else matrix.tolist()
         return (answer.outputs for answer in self._client.map(MODEL, rows, chunk=chunk))
 
     async def bulk(self, **told: Any) -> Any:  # noqa: ANN401  JSON
@@ -134,18 +132,17 @@ class Port:
         self._broker.close()
 
 
-def publish(count: int) -> None:
-    """One model, or many releases of the same under the names `bench-0`, `bench-1` …"""
+def publish() -> None:
+    """One model, or the same one under many names: `bench-0`, `bench-1` and so on."""
     from load.models import rows
 
     from predictq_registry import Registry
 
-    registry = Registry(f"{folder()}/models")
+    registry = Registry(kept())
     model, sample = the_model(), rows(model_name())[:150]
-    names = [MODEL] if count == 1 else [f"{MODEL}-{place}" for place in range(count)]
-    for name in names:
+    for name in [f"{MODEL}-{place}" for place in range(models())] or [MODEL]:
         registry.publish(name, model, sample=sample, alias="production")
 
 
 if __name__ == "__main__":
-    publish(int(sys.argv[1]))
+    publish()

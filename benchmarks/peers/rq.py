@@ -6,7 +6,6 @@ from typing import Any
 from load.handles import PENDING, Handles, look_again
 from load.place import broker, the_model
 from redis import Redis
-
 from rq import Queue
 
 _kept: list[Any] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import RedisError
+
 from servers.served import Served, free_port, program, wait_until
 
 __all__ = ["redis"]
