@@ -38,7 +38,6 @@ class Contender(NamedTuple):
         alone: Another client for one request at a time, where the library has one for that.
         settings: Environment variables of the workers.
         models: Which of `load.models` it can serve; empty: all.
-        note: What the table says beside the name.
     """
 
     name: str
@@ -52,4 +51,3 @@ class Contender(NamedTuple):
     alone: str = ""
     settings: Mapping[str, str] = {}
     models: frozenset[str] = frozenset()
-    note: str = ""

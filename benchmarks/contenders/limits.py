@@ -14,18 +14,18 @@ def _bare(name: str, server: str, module: str, *options: str, promises: Promises
 
 
 _CHILD = Contender(
-    "bare loop, Redis, model in a child",
+    "bare loop Redis with a child",
     "limits",
     "peers.bare_redis:Bare",
     ("python", "-m", "peers.bare_redis", "child"),
     _NONE,
 )
 LIMITS = (
-    _bare("bare loop, Redis", "redis", "bare_redis"),
+    _bare("bare loop Redis", "redis", "bare_redis"),
     _CHILD,
-    _bare("bare loop, SQLite", "sqlite", "bare_sqlite", promises=_NONE._replace(durable="power loss")),
+    _bare("bare loop SQLite", "sqlite", "bare_sqlite", promises=_NONE._replace(durable="power loss")),
     _bare(
-        "bare loop, RabbitMQ",
+        "bare loop RabbitMQ",
         "rabbitmq",
         "bare_amqp",
         promises=_NONE._replace(durable="not confirmed", redelivered="yes", lease="its connection"),

@@ -27,7 +27,7 @@ def predictq(  # noqa: PLR0913  most of them have a default
     """Predictq on one engine; `models`: under how many names the model is published, and asked for unevenly."""
     served = () if models else ("--model", "bench")
     return Contender(
-        f"predictq, {engine}",
+        f"predictq {engine}",
         OWN,
         "peers.own:Popular" if models else "peers.own:Asynchronous",
         (*_WORKER, *served, "--runners", str(runners)),

@@ -7,8 +7,8 @@ __all__ = ["QUEUES"]
 _BY_TIMEOUT = "fixed timeout"
 
 
-def _queue(module: str, name: str, environment: str, promises: Promises, *worker: str) -> Contender:
-    return Contender(name, environment, f"peers.{module}:Asker", worker, promises)
+def _queue(module: str, name: str, environment: str, promises: Promises, *worker: str, workers: int = 1) -> Contender:
+    return Contender(name, environment, f"peers.{module}:Asker", worker, promises, workers=workers)
 
 
 _CELERY = ("celery", "-A", "peers.{}", "worker", "--pool", "solo", "--loglevel", "WARNING")
@@ -28,7 +28,7 @@ QUEUES = (
         "Dramatiq",
         "dramatiq",
         Promises("no", "yes", "60 s, by heartbeat", "no"),
-        *("dramatiq", "peers.dramatiq", "--processes", "1", "--threads", "8"),
+        *("dramatiq", "peers.dramatiq", "--processes", "2", "--threads", "8"),
     ),
     _queue(
         "taskiq",
@@ -39,14 +39,14 @@ QUEUES = (
     ),
     _queue(
         "faststream",
-        "FastStream, request",
+        "FastStream request",
         "faststream",
         Promises("no", "no", "none", "no"),
         *("faststream", "run", "peers.faststream:app", "--log-level", "warning"),
     ),
     _queue(
         "faststream_batches",
-        "FastStream, batches by hand",
+        "FastStream batches",
         "faststream",
         Promises("no", "no", "none", "no"),
         *("faststream", "run", "peers.faststream_batches:app", "--log-level", "warning"),
@@ -56,7 +56,7 @@ QUEUES = (
         "Huey",
         "huey",
         Promises("no", "no", "none", "no"),
-        *("python", "-m", "huey.bin.huey_consumer", "peers.huey.huey", "-k", "process", "-w", "1", "-q", "-n"),
+        *("python", "-m", "huey.bin.huey_consumer", "peers.huey.huey", "-k", "process", "-w", "2", "-q", "-n"),
     ),
     _queue(
         "rq",
@@ -64,6 +64,7 @@ QUEUES = (
         "rq",
         Promises("no", "no: it is marked as failed", "heartbeat, about 1 min", "no"),
         *("rq", "worker", "--url", "{broker}", "--worker-class", "rq.SimpleWorker", "--quiet"),
+        workers=2,
     ),
     _queue("arq", "arq", "arq", Promises("no", "yes", "fixed timeout, 5 min", "no"), "arq", "peers.arq.WorkerSettings"),
 )

@@ -17,8 +17,8 @@ def _server(name: str, environment: str, client: str, *worker: str, prepare: tup
 _MLSERVER = ("python", "-m", "peers.mlserver", "start")
 _WRITES = ("python", "-m", "peers.mlserver", "prepare")
 SERVERS = (
-    _server("MLServer, HTTP", "mlserver", "mlserver:OverHttp", *_MLSERVER, prepare=_WRITES),
-    _server("MLServer, gRPC", "mlserver", "mlserver:OverGrpc", *_MLSERVER, prepare=_WRITES),
+    _server("MLServer HTTP", "mlserver", "mlserver:OverHttp", *_MLSERVER, prepare=_WRITES),
+    _server("MLServer gRPC", "mlserver", "mlserver:OverGrpc", *_MLSERVER, prepare=_WRITES),
     _server(
         "BentoML",
         "bentoml",

@@ -16,9 +16,9 @@ EQUAL = (100, 500)
 _WIDTH = 1024
 _NAMES = frozenset(
     (
-        *("predictq, SQLite", "predictq, Redis", "predictq, Redis always", "predictq, RabbitMQ"),
-        *("bare loop, Redis", "Celery", "Dramatiq", "Taskiq", "FastStream, batches by hand"),
-        *("MLServer, HTTP", "MLServer, gRPC", "BentoML"),
+        *("predictq SQLite", "predictq Redis", "predictq Redis always", "predictq RabbitMQ"),
+        *("bare loop Redis", "Celery", "Dramatiq", "Taskiq", "FastStream batches"),
+        *("MLServer HTTP", "MLServer gRPC", "BentoML"),
     )
 )
 

@@ -13,7 +13,7 @@ from report.results import Figure, Results, Spread, peak
 
 __all__ = ["Goal", "goals"]
 
-_REDIS = ("predictq, Redis", "")
+_REDIS = ("predictq Redis", "")
 
 
 class Goal(NamedTuple):
@@ -52,10 +52,10 @@ def _beside_loops(results: Results) -> Iterator[Goal]:
     def beside(contender: str, other: str) -> Spread | None:
         return results.ratio("engines", (contender, ""), (other, ""), peak)
 
-    yield Goal("Redis, beside the bare loop", "≥ 0.9", beside("predictq, Redis", "bare loop, Redis"))
-    yield Goal("SQLite, beside the bare loop", "≥ 0.7", beside("predictq, SQLite", "bare loop, SQLite"))
-    yield Goal("RabbitMQ, beside the bare loop", "≥ 0.8", beside("predictq, RabbitMQ", "bare loop, RabbitMQ"))
-    yield Goal("Redis flushed always, beside never", "≥ 0.6", beside("predictq, Redis always", "predictq, Redis"))
+    yield Goal("Redis, beside the bare loop", "≥ 0.9", beside("predictq Redis", "bare loop Redis"))
+    yield Goal("SQLite, beside the bare loop", "≥ 0.7", beside("predictq SQLite", "bare loop SQLite"))
+    yield Goal("RabbitMQ, beside the bare loop", "≥ 0.8", beside("predictq RabbitMQ", "bare loop RabbitMQ"))
+    yield Goal("Redis flushed always, beside never", "≥ 0.6", beside("predictq Redis always", "predictq Redis"))
 
 
 def _beside_queues(results: Results) -> Iterator[Goal]:
@@ -72,9 +72,7 @@ def _best(results: Results) -> str:
 
 
 def _latencies(results: Results) -> Iterator[Goal]:
-    alone = results.ratio(
-        "engines", _REDIS, ("bare loop, Redis, model in a child", ""), lambda it: float(it["1"]["p50"])
-    )
+    alone = results.ratio("engines", _REDIS, ("bare loop Redis with a child", ""), lambda it: float(it["1"]["p50"]))
     yield Goal("one at a time, p50, beside the bare loop with a child", "≤ 1.3", alone)
     tail = results.spread("engines", *_REDIS, lambda it: float(it["1"]["p99"] / it["1"]["p50"]))
     yield Goal("one at a time, p99 over p50", "≤ 3", tail)
@@ -84,7 +82,7 @@ def _latencies(results: Results) -> Iterator[Goal]:
 
 def _batches(results: Results) -> Iterator[Goal]:
     def beside(part: str, case: str, figure: Figure) -> Spread | None:
-        return results.ratio(part, ("predictq, Redis", case), ("in process", case), figure)
+        return results.ratio(part, ("predictq Redis", case), ("in process", case), figure)
 
     rate: Callable[[Any], float] = itemgetter("per_second")
     forest = beside("models", "forest", lambda it: float(it[str(WIDTH)]["per_second"]))
@@ -96,7 +94,7 @@ def _batches(results: Results) -> Iterator[Goal]:
 
 
 def _growth(results: Results) -> Iterator[Goal]:
-    name, rate = "predictq, Redis", itemgetter("per_second")
+    name, rate = "predictq Redis", itemgetter("per_second")
     waiting = results.ratio("backlog", (name, "1,000,000"), (name, "1,000"), rate)
     yield Goal("a million waiting, beside a thousand", "≥ 0.95", waiting)
     many = results.ratio("popularity", (name, "1,000"), (name, "1"), rate)
@@ -104,7 +102,7 @@ def _growth(results: Results) -> Iterator[Goal]:
 
 
 def _beside_mlserver(results: Results) -> Iterator[Goal]:
-    other = ("MLServer, HTTP", "")
+    other = ("MLServer HTTP", "")
     yield Goal("Redis, beside MLServer over HTTP", "≥ 10", results.ratio("peers", _REDIS, other, peak))
     for rate in EQUAL:
         load = f"{rate}/s"

@@ -12,7 +12,7 @@ from report.results import Results
 __all__ = ["backlog", "bulk", "memory", "models", "popularity", "scaling"]
 
 _rate: Callable[[Any], float] = itemgetter("per_second")
-_REDIS, _IN_PROCESS = "predictq, Redis", "in process"
+_REDIS, _IN_PROCESS = "predictq Redis", "in process"
 
 
 def _closed_rate(figures: Any) -> float:  # noqa: ANN401  JSON

@@ -15,12 +15,12 @@ _ROLES = ("asker", "server", "worker", "its children")
 
 def engines(results: Results) -> str:
     """Beside the bare loop on Redis."""
-    return _closed(results, "engines", "bare loop, Redis", "of the bare loop")
+    return _closed(results, "engines", "bare loop Redis", "of the bare loop")
 
 
 def peers(results: Results) -> str:
     """Beside predictq on Redis, which took turns with them."""
-    return _closed(results, "peers", "predictq, Redis", "of predictq")
+    return _closed(results, "peers", "predictq Redis", "of predictq")
 
 
 def _closed(results: Results, part: str, other: str, ratio: str) -> str:
