@@ -1,8 +1,12 @@
 """`python benchmarks [ONLY=…] [WHO=…] [SECONDS=…] [ROUNDS=…] [QUICK=1] [FRESH=1]` writes docs/benchmarks."""
 
+import fcntl
 import resource
+import shutil
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from environments import ROOT, WORKSHOP
 from machine import about, product
@@ -21,14 +25,33 @@ def main() -> None:
     if unknown:
         raise SystemExit(f"no such part: {', '.join(unknown)}; there are: {', '.join(part.name for part in PARTS)}")
     _allow_many_files()
-    WORKSHOP.mkdir(exist_ok=True)
-    (WORKSHOP / ".gitignore").write_text("*\n")
+    with workshop():
+        measure(options)
+
+
+def measure(options: Options) -> None:
+    """Part by part."""
     belongs_to = {"product": product(ROOT.parent), **options.told()}
     store = Store(WORKSHOP / "run.jsonl", {"belongs_to": belongs_to, "machine": about()}, fresh=options.fresh)
     for part in PARTS:
         if not options.only or part.name in options.only:
             run(part, options, store)
             write(store, ROOT.parent / "docs" / "benchmarks")
+
+
+@contextmanager
+def workshop() -> Generator[None]:
+    """The folder where everything is made, for one run at a time; what a run that was killed has left is removed."""
+    WORKSHOP.mkdir(exist_ok=True)
+    (WORKSHOP / ".gitignore").write_text("*\n")
+    with (WORKSHOP / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another run is under way in {WORKSHOP}") from None
+        for left in WORKSHOP.glob("turn-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
 
 
 def _allow_many_files() -> None:

@@ -1,22 +1,23 @@
-"""Processes of a turn: started in sessions of their own, ended by their ids, and what they have used."""
+"""Processes of a turn: how they are started and ended, and what they have used."""
 
-import contextlib
 import os
-import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-__all__ = ["Child", "cpu_seconds", "family", "memory_bytes"]
+from leash import children
+
+__all__ = ["Child", "cpu_seconds", "family", "memory_bytes", "settle_down"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_LEAVE = 10.0
+_LEASH = str(Path(__file__).with_name("leash.py"))
 
 
 class Child:
-    """A process of ours, and whatever it starts.
+    """A process of ours, on a leash: nothing that it starts outlives it, or us; see `leash`.
 
     Args:
         command: What to run.
@@ -33,7 +34,7 @@ class Child:
         self._log = log
         with log.open("ab") as file:
             self.process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  our own
-                command,
+                [sys.executable, "-S", _LEASH, str(os.getpid()), *command],
                 env=environment,
                 cwd=cwd,
                 stdin=pipe if talks else subprocess.DEVNULL,
@@ -41,10 +42,14 @@ class Child:
                 stderr=file,
                 start_new_session=True,
             )
+        self.pid = self._started()
 
-    @property
-    def pid(self) -> int:
-        """Of the process itself."""
+    def _started(self) -> int:
+        """The command's own id; the leash's, if it has ended already."""
+        while self.process.poll() is None:
+            if found := children(self.process.pid):
+                return found[0]
+            time.sleep(0.005)
         return self.process.pid
 
     def last_words(self) -> str:
@@ -56,43 +61,19 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ask it to leave, and end what is left of its session."""
+        """Have it and all that it has started ended; nothing of it lives when this returns."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
-        members = list(family(self.pid))
-        self._signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_LEAVE)
-        self._signal(signal.SIGKILL)
+        self.process.terminate()
         self.process.wait()
-        for member in members:  # some start a session of their own
-            _end(member)
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)  # its session's group has its id
-        except ProcessLookupError:
-            return
-
-
-def _end(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def family(pid: int) -> Iterator[int]:
     """The process and all its descendants that live now."""
     yield pid
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = tasks.read_text().split()
-        except OSError:  # a thread that has ended meanwhile
-            continue
-        for child in children:
-            yield from family(int(child))
+    for child in children(pid):
+        yield from family(child)
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:

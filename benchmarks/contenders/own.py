@@ -46,4 +46,5 @@ ENGINES = (
     REDIS,
     predictq("Redis everysec", "redis everysec", "process crash"),
     predictq("Redis always", "redis always", "power loss"),
+    predictq("RabbitMQ", "rabbitmq", "power loss"),
 )

@@ -29,11 +29,13 @@ def numbers(name: str) -> tuple[Any, Any]:
     """Iris flowers, or as many columns as asked for."""
     from sklearn.datasets import load_iris, make_classification
 
-    if columns(name) == 4:
-        return load_iris(return_X_y=True)
-    return make_classification(
-        1000, columns(name), n_informative=columns(name) // 3, n_classes=3, class_sep=2.0, random_state=7
+    many = columns(name)
+    samples, labels = (
+        load_iris(return_X_y=True)
+        if many == 4
+        else make_classification(1000, many, n_informative=many // 3, n_classes=3, class_sep=2.0, random_state=7)
     )
+    return samples, labels
 
 
 def texts() -> tuple[list[str], list[int]]:

@@ -38,8 +38,8 @@ class Tasks:
         except Exception as error:  # noqa: BLE001  whatever went wrong is what is counted
             answer = Failed(f"{type(error).__name__}: {error}")
         self._done.append((number, answer))
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+        if self._wake is not None:
+            _wake_up(self._wake)
 
     async def receive(self, wait: float) -> Sequence[Answer]:
         """What tasks have brought."""
@@ -51,7 +51,7 @@ class Tasks:
     async def _sleep(self, wait: float) -> None:
         loop = asyncio.get_running_loop()
         self._wake = wake = loop.create_future()
-        timer = loop.call_later(wait, lambda: wake.done() or wake.set_result(None))
+        timer = loop.call_later(wait, _wake_up, wake)
         try:
             await wake
         finally:
@@ -62,3 +62,8 @@ class Tasks:
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _wake_up(sleeper: asyncio.Future[None]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

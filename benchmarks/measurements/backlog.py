@@ -22,7 +22,8 @@ def _measure(waiting: int, options: Options) -> Callable[[Turn], Any]:
             turn.start_workers()
             if not asker.do("first", within=90.0):
                 raise Missing(f"no answer within 90 s: {turn.last_words()}")
-            told = {"seconds": options.seconds, "warm_up": options.warm_up}
+            # answers come in lumps of a batch, and a worker that starts has some to catch up with
+            told = {"seconds": 2 * options.seconds, "warm_up": 2 * options.warm_up}
             return asker.measured("closed", in_flight=waiting, **told)
 
     return measure

@@ -88,8 +88,8 @@ def scaling(results: Results) -> str:
 
 def memory(results: Results) -> str:
     """Bytes, by engine."""
-    kinds = (("waiting request", "server"), ("connected client", "server"), ("connected client", "asker"))
-    kinds += (("idle worker", "worker"), ("idle worker", "its children"))
+    kinds = [("waiting request", "server"), ("connected client", "server"), ("connected client", "asker")]
+    kinds += [("idle worker", "worker"), ("idle worker", "its children")]
     rows = [
         [who, *(cut(results.spread("memory", who, "", _bytes(*kind)), _size) for kind in kinds)]
         for who in results.contenders("memory")
@@ -102,6 +102,8 @@ def _bytes(what: str, role: str) -> Callable[[Any], float]:
 
 
 def _size(value: float) -> str:
+    if value < 0:  # a server that gave memory back meanwhile
+        return "not measurable"
     if value >= 1 << 20:
         return f"{value / (1 << 20):.1f} MiB"
     return f"{value / (1 << 10):.1f} KiB" if value >= 10 << 10 else f"{value:.0f} B"

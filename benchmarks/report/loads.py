@@ -14,16 +14,21 @@ _ROLES = ("asker", "server", "worker", "its children")
 
 
 def engines(results: Results) -> str:
-    """Beside the bare loop on Redis."""
-    return _closed(results, "engines", "bare loop Redis", "of the bare loop")
+    """Each beside the bare loop on its own engine; what has no engine beside the one on Redis."""
+    return _closed(results, "engines", _loop_beside, "of the bare loop")
+
+
+def _loop_beside(who: str) -> str:
+    engine = next((name for name in ("SQLite", "RabbitMQ") if name in who), "Redis")
+    return f"bare loop {engine}"
 
 
 def peers(results: Results) -> str:
     """Beside predictq on Redis, which took turns with them."""
-    return _closed(results, "peers", "predictq Redis", "of predictq")
+    return _closed(results, "peers", lambda _: "predictq Redis", "of predictq")
 
 
-def _closed(results: Results, part: str, other: str, ratio: str) -> str:
+def _closed(results: Results, part: str, other: Callable[[str], str], ratio: str) -> str:
     widths = _widths(results, part)
     head = [
         "requests/s, so many on their way",
@@ -41,12 +46,12 @@ def _widths(results: Results, part: str) -> list[int]:
     return sorted(int(width) for width in found)
 
 
-def _closed_rows(results: Results, part: str, other: str, widths: list[int]) -> Iterator[list[str]]:
+def _closed_rows(results: Results, part: str, other: Callable[[str], str], widths: list[int]) -> Iterator[list[str]]:
     for who in results.contenders(part):
         if not results.rounds(part, who):
             continue
         rates = [ranged(results.spread(part, who, "", _at(str(width), "per_second")), count) for width in widths]
-        beside = ranged(results.ratio(part, (who, ""), (other, ""), peak), _small)
+        beside = ranged(results.ratio(part, (who, ""), (other(who), ""), peak), _small)
         alone = [cut(results.spread(part, who, "", _at("1", name)), milliseconds) for name in ("p50", "p99")]
         yield [who, *rates, beside, *alone]
 

@@ -1,14 +1,16 @@
 """The plots, in an environment of their own: `python -m report.plots RESULTS.json FOLDER` prints the files it made."""
 
 import json
+import math
 import statistics
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Figures = dict[str, Any]
@@ -58,39 +60,42 @@ def peaks(turns: Turns, part: str) -> Figure:
     names = [who for _, who in rates]
     bars = axes.barh(names, [rate for rate, _ in rates], color=[colour(who) for who in names])
     axes.bar_label(bars, [f" {rate:,.0f}" for rate, _ in rates])
-    axes.set_xscale("log")
+    axes.set(xscale="log", xlim=(10 ** math.floor(math.log10(max(1.0, rates[0][0]))), rates[-1][0] * 4))
     axes.set_xlabel(f"single-row requests/s, the best of all widths ({part})")
     return figure
 
 
+def lines(axes: Axes, turns: Turns, phases: Mapping[str, Pick]) -> None:
+    """A line for each contender, over the phases that it went through."""
+    found = {phase: medians(turns, pick) for phase, pick in phases.items()}
+    for who in dict.fromkeys(turn["contender"] for turn in turns):
+        points = {phase: rates[who, ""] for phase, rates in found.items() if (who, "") in rates}
+        form = "o-" if who.startswith("predictq") else "s--"
+        axes.plot(list(points), list(points.values()), form, label=who, markersize=4)
+
+
+def at(phase: str, name: str) -> Pick:
+    """One figure of one phase."""
+    return lambda figures: float(figures[phase][name])
+
+
 def widths(turns: Turns) -> Figure:
-    """A line for each, over how many requests are on their way."""
+    """Over how many requests are on their way."""
     figure, axes = plt.subplots(figsize=(8, 4.5))
     phases = sorted({int(width) for turn in turns if turn["figures"] for width in turn["figures"]})
-    for who in dict.fromkeys(turn["contender"] for turn in turns):
-        points = [
-            medians(turns, lambda it, width=width: it[str(width)]["per_second"]).get((who, "")) for width in phases
-        ]
-        if None not in points:
-            axes.plot(phases, points, "o-" if who.startswith("predictq") else "s--", label=who, markersize=4)
-    axes.set(xscale="log", yscale="log", xlabel="requests on their way", ylabel="requests/s")
-    axes.legend(fontsize=7)
+    lines(axes, turns, {f"{width:,}": at(str(width), "per_second") for width in phases})
+    axes.set(yscale="log", xlabel="requests on their way", ylabel="requests/s")
+    figure.legend(loc="outside right upper", fontsize=7)
     return figure
 
 
 def latency(turns: Turns) -> Figure:
     """p50 and p99 of each, at shares of its own peak."""
-    shares = ("10%", "50%", "80%")
-    figure, both = plt.subplots(1, 2, figsize=(9, 4.2), sharey=True)
+    figure, both = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
     for axes, name in zip(both, ("p50", "p99"), strict=True):
-        for who in dict.fromkeys(turn["contender"] for turn in turns):
-            points = [
-                medians(turns, lambda it, share=share, name=name: it[share][name] * 1000).get((who, ""))
-                for share in shares
-            ]
-            axes.plot(shares, points, "o-" if who.startswith("predictq") else "s--", label=who, markersize=4)
-        axes.set(yscale="log", xlabel="load, of its own peak", title=f"{name}, ms")
-    both[1].legend(fontsize=7)
+        lines(axes, turns, {share: at(share, name) for share in ("10%", "50%", "80%")})
+        axes.set(yscale="log", xlabel="load, of its own peak", title=f"{name}, seconds")
+    figure.legend(*both[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     return figure
 
 
@@ -105,8 +110,8 @@ def cases(turns: Turns, pick: Pick, label: str) -> Figure:
         axes.barh(at, [found.get((name, case), 0.0) for case in names], height, label=name)
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(names))], names)
     axes.invert_yaxis()
-    axes.set(xscale="log", xlabel=label)
-    axes.legend(fontsize=7)
+    axes.set(xscale="log", xlabel=label, xlim=(10 ** math.floor(math.log10(max(1.0, min(found.values())))), None))
+    figure.legend(loc="outside right upper", fontsize=7)
     return figure
 
 

@@ -2,10 +2,11 @@
 
 import os
 import socket
-import subprocess
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
+
+from processes import Child
 
 from servers.served import Served, free_port, program, wait_until
 
@@ -24,21 +25,12 @@ def rabbitmq(folder: Path) -> Generator[Served]:
     home.mkdir()
     (home / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n")
     (home / "plugins").write_text("[].\n")
-    with ExitStack() as stack:
-        _start(stack, home, [epmd, "-address", "127.0.0.1", "-port", str(names)], {})
-        node = _start(stack, home, [server], _environment(home, port, distribution, names))
-        wait_until(lambda: _greets(port), node, "rabbitmq-server")
+    log = home / "console.log"
+    environment = {**os.environ, **_environment(home, port, distribution, names)}
+    epmd_command = [epmd, "-address", "127.0.0.1", "-port", str(names)]
+    with Child(epmd_command, os.environ, log, home), Child([server], environment, log, home) as node:
+        wait_until(lambda: _greets(port), node.process, "rabbitmq-server")
         yield Served(f"amqp://guest:guest@127.0.0.1:{port}/", node.pid, ())
-
-
-def _start(stack: ExitStack, home: Path, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    log = stack.enter_context((home / "console.log").open("ab"))
-    process = subprocess.Popen(  # noqa: S603  found on this machine
-        command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-    )
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-    return process
 
 
 def _environment(home: Path, port: int, distribution: int, names: int) -> dict[str, str]:

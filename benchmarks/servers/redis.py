@@ -1,10 +1,11 @@
 """A Redis server of our own."""
 
-import subprocess
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from processes import Child
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -22,14 +23,10 @@ def redis(folder: Path, fsync: str) -> Generator[Served]:
     port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     options += ["--appendonly", "yes", "--appendfsync", fsync] if fsync else ["--appendonly", "no"]
-    server = subprocess.Popen([program("redis-server"), *options], stdout=subprocess.DEVNULL)  # noqa: S603  found on the path
-    try:
-        with Redis(port=port) as connection:
-            wait_until(lambda: _process_of(connection) == server.pid, server, "redis-server")
+    command = [program("redis-server"), *options]
+    with Child(command, os.environ, folder / "redis.log", folder) as server, Redis(port=port) as connection:
+        wait_until(lambda: _process_of(connection) == server.pid, server.process, "redis-server")
         yield Served(f"redis://127.0.0.1:{port}/0", server.pid, ())
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def _process_of(connection: Redis) -> int:
