@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import select
 import subprocess
 import tempfile
 from collections.abc import Generator, Mapping
@@ -22,6 +23,7 @@ from servers.served import Missing, free_port
 __all__ = ["Asker", "Turn", "begin"]
 
 _START = 90.0
+_PATIENCE = 900.0
 
 
 class Asker:
@@ -46,6 +48,8 @@ class Asker:
         except BrokenPipeError:
             line = b""
         else:
+            if not select.select([stdout], [], [], _PATIENCE)[0]:
+                raise Missing(f"{phase} did not come to an end within {_PATIENCE:.0f} s")
             line = stdout.readline()
         if not line:
             raise Missing(f"the asking process ended: {self._child.last_words()}")

@@ -20,7 +20,8 @@ def _measure(options: Options, count: int) -> Callable[[Turn], Any]:
     def measure(turn: Turn) -> Any:  # noqa: ANN401  JSON
         turn.start_workers()
         with turn.asker() as asker:
-            told = {"seconds": options.seconds, "warm_up": options.warm_up + (10.0 if count > 1 else 0.0)}
+            loading = min(30.0, 0.1 * count)  # until what is asked for most is in memory
+            told = {"seconds": options.seconds, "warm_up": options.warm_up + loading}
             return {**asker.measured("closed", in_flight=_WIDTH, **told), "memory": turn.memory(asker.pid)}
 
     return measure
