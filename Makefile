@@ -45,8 +45,8 @@ check: $(STAMP)  ## lint, format, types, and who may import whom
 coverage: $(STAMP)  ## the tests once more, with what they reach, worker processes included
 	$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
 
-bench: $(STAMP)  ## requests a second and latency, on SQLite and on a Redis of its own, beside a bare loop
-	$(BIN)/python benchmarks/throughput.py $(ARGS)
+bench: $(STAMP)  ## measure beside what one would pick instead, into docs/benchmarks; ONLY= WHO= SECONDS= ROUNDS= QUICK=1
+	$(BIN)/python benchmarks $(foreach name,ONLY WHO SECONDS ROUNDS QUICK FRESH,$(if $($(name)),$(name)=$($(name))))
 
 ENGINE ?= sqlite
 SEED ?= 1

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from own_redis import own_redis
+from servers import serve
 
 from predictq import AsyncClient
 from predictq_broker import Limits, connect
@@ -150,23 +150,11 @@ def _keys(url: str) -> str:
 @contextmanager
 def broker(engine: str, folder: Path) -> Iterator[tuple[str, int]]:
     """A broker's URL, and the process behind it if it is one; a URL instead of an engine is somebody's server."""
-    if engine == "sqlite":
-        yield f"sqlite:///{folder / 'broker.db'}", 0
-    elif engine == "redis":
-        with own_redis(folder, durable=False) as url:
-            if url is None:
-                raise SystemExit("there is no redis-server on this machine")
-            yield url, _redis_pid(url)
-    else:
+    if engine not in {"sqlite", "redis"}:
         yield engine, 0
-
-
-def _redis_pid(url: str) -> int:
-    from redis import Redis
-
-    with Redis.from_url(url) as redis:
-        said: Any = redis.info("server")
-        return int(said["process_id"])
+        return
+    with serve(engine, folder) as served:
+        yield served.url, served.pid or 0
 
 
 def measure(engine: str, milestones: list[int]) -> Iterator[Milestone]:

@@ -1,0 +1,54 @@
+"""What the figures were measured on, and what of."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["about", "product"]
+
+_PRODUCT = ("broker", "producer", "worker", "registry", "cli")
+
+
+def about() -> dict[str, Any]:
+    """The machine, in the words of its system."""
+    return {
+        "when": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "processor": _field(Path("/proc/cpuinfo"), "model name"),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)),
+        "system": f"{platform.freedesktop_os_release().get('PRETTY_NAME', 'Linux')}, kernel {platform.release()}",
+        "python": platform.python_version(),
+        "redis": _version("redis-server", "--version"),
+        "rabbitmq": _version("dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server"),
+        "load_at_start": round(os.getloadavg()[0], 1),
+    }
+
+
+def _field(file: Path, name: str) -> str:
+    lines = file.read_text().splitlines() if file.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "unknown")
+
+
+def _version(*command: str) -> str:
+    if shutil.which(command[0]) is None:
+        return "not there"
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  no input of a user
+    words = done.stdout.split()
+    return next((word.removeprefix("v=") for word in words if word.removeprefix("v=")[:1].isdigit()), "not there")
+
+
+@cache
+def product(root: Path) -> str:
+    """A digest of predictq's code: figures of another state are never mixed with these."""
+    digest = hashlib.sha256()
+    for part in _PRODUCT:
+        for file in sorted((root / part).rglob("*")):
+            if file.suffix in {".py", ".lua", ".sql"}:
+                digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]

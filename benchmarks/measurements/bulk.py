@@ -1,0 +1,45 @@
+"""Many rows at once: `client.map`, a thousand rows in a request, beside `predict` on the same chunks."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from contenders import ENGINES, LIMITS, REDIS
+from options import Options
+from turn import Turn
+
+from measurements.case import Case, Part
+
+__all__ = ["BULK", "CHUNK"]
+
+CHUNK = 1000
+_IN_PROCESS = next(who for who in LIMITS if who.name == "in process")
+_ASKED = (
+    *(("logistic", form) for form in ("npy", "json")),
+    *(("logistic-30", form) for form in ("npy", "json")),
+    *(("logistic-300", form) for form in ("npy", "json")),
+    ("forest-30", "npy"),
+)
+_QUICK = (("logistic-30", "npy"), ("logistic-30", "json"), ("forest-30", "npy"))
+
+
+def _measure(model: str, form: str, options: Options) -> Callable[[Turn], Any]:
+    def measure(turn: Turn) -> Any:  # noqa: ANN401  JSON
+        turn.start_workers()
+        with turn.asker(turn.contender.alone) as asker:
+            told = {"model": model, "chunk": CHUNK, "form": form, "seconds": options.seconds}
+            return asker.measured("call", method="bulk", **told)
+
+    return measure
+
+
+def _cases(options: Options) -> Sequence[Case]:
+    sqlite = next(who for who in ENGINES if who.server == "sqlite")
+    cases: list[Case] = []
+    for model, form in _QUICK if options.quick else _ASKED:
+        asked = (sqlite, REDIS) if model.startswith("logistic") else (REDIS,)
+        limit = (_IN_PROCESS,) if form == "npy" else ()
+        cases += (Case(who, f"{model} {form}", model, _measure(model, form, options)) for who in (*asked, *limit))
+    return cases
+
+
+BULK = Part("bulk", "Many rows at once", _cases)

@@ -1,0 +1,22 @@
+"""Other models, one row a request, beside `predict` on batches of 512 in the process that asks."""
+
+from collections.abc import Sequence
+
+from contenders import LIMITS, REDIS
+from options import Options
+
+from measurements.case import Case, Part
+from measurements.single_rows import closed
+
+__all__ = ["MODELS", "NAMES", "WIDTH"]
+
+NAMES = ("logistic", "forest", "boosting", "text")
+WIDTH = 2048
+_IN_PROCESS = next(who for who in LIMITS if who.name == "in process")
+
+
+def _cases(options: Options) -> Sequence[Case]:
+    return [Case(who, model, model, closed((WIDTH,), options)) for model in NAMES for who in (REDIS, _IN_PROCESS)]
+
+
+MODELS = Part("models", "Other models", _cases)

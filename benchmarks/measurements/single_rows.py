@@ -1,0 +1,37 @@
+"""Requests of one row, closed-loop: as many on their way as stated, each answer followed by the next request."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from contenders import ENGINES, LIMITS, QUEUES, REDIS, SERVERS, Contender
+from options import Options
+from turn import Turn
+
+from measurements.case import Case, Part
+
+__all__ = ["ENGINES_PART", "PEERS_PART", "closed"]
+
+
+def closed(widths: Sequence[int], options: Options) -> Callable[[Turn], Any]:
+    """Figures by width. One at a time is asked through the client that is meant for it, if there is one."""
+
+    def measure(turn: Turn) -> dict[str, Any]:
+        turn.start_workers()
+        found: dict[str, Any] = {}
+        for client, group in groupby(widths, lambda width: turn.contender.alone if width == 1 else ""):
+            with turn.asker(client) as asker:
+                for width in group:
+                    told = {"in_flight": width, "seconds": options.seconds, "warm_up": options.warm_up}
+                    found[str(width)] = asker.measured("closed", **told)
+        return found
+
+    return measure
+
+
+def _cases(contenders: Sequence[Contender]) -> Callable[[Options], Sequence[Case]]:
+    return lambda options: [Case(who, "", "logistic", closed(options.widths, options)) for who in contenders]
+
+
+ENGINES_PART = Part("engines", "Each engine beside the bare loop on it", _cases((*ENGINES, *LIMITS)))
+PEERS_PART = Part("peers", "What one would pick instead", _cases((REDIS, *QUEUES, *SERVERS)))

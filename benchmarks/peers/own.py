@@ -1,0 +1,148 @@
+"""predictq itself: `python -m peers.own` publishes; the worker is `predictq worker`."""
+
+import asyncio
+import itertools
+import random
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from load.client import Answer, Asked, Failed
+from load.place import broker, kept, model_name, models, the_model
+from load.tasks import Tasks
+
+from predictq import AsyncClient, Client, PredictqError
+
+MODEL = "bench"
+
+
+class Asynchronous(Tasks):
+    """`AsyncClient.predict`, a task for each request."""
+
+    async def open(self) -> None:
+        """It connects when it is first used."""
+        self._client = AsyncClient(broker())
+
+    async def ask(self, row: Any) -> Any:  # noqa: ANN401  as the base
+        """One row, one label."""
+        return (await self._client.predict(MODEL, [row], timeout=120.0)).outputs[0]
+
+    async def more(self, count: int) -> int:
+        """Connect so many clients more, each with an inbox of its own; for what they cost."""
+        self._others = [AsyncClient(broker()) for _ in range(count)]
+        row = [[5.1, 3.5, 1.4, 0.2]]
+        return len([await client.predict(MODEL, row) for client in self._others])
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await super().close()
+        await self._client.close()
+
+
+class Popular(Asynchronous):
+    """As `Asynchronous`; each request is for one of many models, Zipf-like: the n-th as often as 1/n of the first."""
+
+    async def open(self) -> None:
+        """As many as have been published."""
+        await super().open()
+        count = models()
+        weights = list(itertools.accumulate(1 / (place + 1) for place in range(count)))
+        chance = random.Random(11)  # noqa: S311  no secret
+        names = [f"{MODEL}-{place}" for place in range(count)]
+        self._names = itertools.cycle(chance.choices(names, cum_weights=weights, k=100_000))
+
+    async def ask(self, row: Any) -> Any:  # noqa: ANN401  as the base
+        """One row, one label."""
+        return (await self._client.predict(next(self._names), [row], timeout=120.0)).outputs[0]
+
+
+class Blocking:
+    """`Client.predict` from the thread that needs the answer: for one request at a time, and for bulk."""
+
+    async def open(self) -> None:
+        """It connects when it is first used."""
+        self._client = Client(broker())
+        self._asked: deque[Asked] = deque()
+
+    async def send(self, asked: Sequence[Asked]) -> None:
+        """To be asked by `receive`."""
+        self._asked.extend(asked)
+
+    async def receive(self, wait: float) -> Sequence[Answer]:
+        """Ask one, and wait for its answer."""
+        if not self._asked:
+            await asyncio.sleep(wait)
+            return ()
+        number, row = self._asked.popleft()
+        try:
+            return ((number, self._client.predict(MODEL, [row]).outputs[0]),)
+        except PredictqError as error:
+            return ((number, Failed(f"{error.code}: {error}")),)
+
+    def map(self, rows: Any, chunk: int) -> Iterator[Any]:  # noqa: ANN401  NumPy, or lists
+        """The outputs of each chunk, in order."""
+        return (answer.outputs for answer in self._client.map(MODEL, rows, chunk=chunk))
+
+    async def bulk(self, **told: Any) -> Any:  # noqa: ANN401  JSON
+        """See `load.bulk`."""
+        from load.bulk import measure
+
+        return measure(self.map, **told)
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self._client.close()
+
+
+class Port:
+    """The broker's port, without a client's bookkeeping: for a million requests on their way."""
+
+    async def open(self) -> None:
+        """Connect; nothing limits how much may wait."""
+        from predictq_broker import Limits, connect
+
+        self._broker = connect(broker(), Limits(queue_requests=1 << 40, queue_bytes=1 << 50, unread_results=1 << 40))
+        self._inbox = self._broker.inbox()
+        self._inbox.expect(MODEL)
+
+    async def send(self, asked: Sequence[Asked]) -> None:
+        """Up to 512 in one call."""
+        import orjson
+
+        from predictq_broker import Request
+
+        name = self._inbox.name
+        for place in range(0, len(asked), 512):
+            part = asked[place : place + 512]
+            self._broker.send([Request(MODEL, orjson.dumps([row]), f"{n:032d}", reply_to=name) for n, row in part])
+
+    async def receive(self, wait: float) -> Sequence[Answer]:
+        """What the inbox holds."""
+        import orjson
+
+        results = self._inbox.receive(wait)
+        return [
+            (int(result.id), orjson.loads(result.body)[0] if result.status == "ok" else Failed(result.body.decode()))
+            for result in results
+        ]
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self._inbox.close()
+        self._broker.close()
+
+
+def publish() -> None:
+    """One model, or the same one under many names: `bench-0`, `bench-1` and so on."""
+    from load.models import rows
+
+    from predictq_registry import Registry
+
+    registry = Registry(kept())
+    model, sample = the_model(), rows(model_name())[:150]
+    for name in [f"{MODEL}-{place}" for place in range(models())] or [MODEL]:
+        registry.publish(name, model, sample=sample, alias="production")
+
+
+if __name__ == "__main__":
+    publish()

@@ -1,0 +1,1 @@
+"""From turns to a page, plots, and the raw figures."""

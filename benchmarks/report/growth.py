@@ -1,0 +1,109 @@
+"""Tables of what varies the rows, the model, the backlog, the number of models and of processes."""
+
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any
+
+from measurements.models import WIDTH
+
+from report.markdown import count, cut, ranged, table, times
+from report.results import Results
+
+__all__ = ["backlog", "bulk", "memory", "models", "popularity", "scaling"]
+
+_rate: Callable[[Any], float] = itemgetter("per_second")
+_REDIS, _IN_PROCESS = "predictq Redis", "in process"
+
+
+def _closed_rate(figures: Any) -> float:  # noqa: ANN401  JSON
+    return float(figures[str(WIDTH)]["per_second"])
+
+
+def bulk(results: Results) -> str:
+    """A row for each model and form."""
+    return _beside(results, "bulk", "rows/s", _rate)
+
+
+def models(results: Results) -> str:
+    """A row for each model."""
+    return _beside(results, "models", "requests/s", _closed_rate)
+
+
+def _beside(results: Results, part: str, unit: str, figure: Callable[[Any], float]) -> str:
+    contenders = results.contenders(part)
+    rows = [
+        [
+            case,
+            *(ranged(results.spread(part, who, case, figure), count) for who in contenders),
+            ranged(results.ratio(part, (_REDIS, case), (_IN_PROCESS, case), figure), times),
+        ]
+        for case in results.cases(part)
+    ]
+    return table([unit, *contenders, "Redis, of in process"], rows)
+
+
+def backlog(results: Results) -> str:
+    """A row for each engine."""
+    cases = results.cases("backlog")
+    rows = [
+        [who, *(ranged(results.spread("backlog", who, case, _rate), count) for case in cases)]
+        for who in results.contenders("backlog")
+    ]
+    return table(["requests/s with so many waiting", *cases], rows)
+
+
+def popularity(results: Results) -> str:
+    """A row for each number of models."""
+    rows = [
+        [
+            case,
+            ranged(results.spread("popularity", _REDIS, case, _rate), count),
+            cut(results.spread("popularity", _REDIS, case, itemgetter("failed")), count),
+            cut(results.spread("popularity", _REDIS, case, _mebibytes), count),
+        ]
+        for case in results.cases("popularity")
+    ]
+    return table(["models", "requests/s", "failed", "memory of the worker, MiB"], rows)
+
+
+def _mebibytes(figures: Any) -> float:  # noqa: ANN401  JSON
+    return sum(int(figures["memory"].get(role, 0)) for role in ("worker", "its children")) / (1 << 20)
+
+
+def scaling(results: Results) -> str:
+    """A row for each shape; beside one worker of one runner."""
+    rows = [
+        [
+            case,
+            ranged(results.spread("scaling", _REDIS, case, _closed_rate), count),
+            ranged(
+                results.ratio("scaling", (_REDIS, case), (_REDIS, f"{case.partition(',')[0]}, 1 x 1"), _closed_rate),
+                times,
+            ),
+        ]
+        for case in results.cases("scaling")
+    ]
+    return table(["model, workers x runners", "requests/s", "of 1 x 1"], rows)
+
+
+def memory(results: Results) -> str:
+    """Bytes, by engine."""
+    kinds = [("waiting request", "server"), ("connected client", "server"), ("connected client", "asker")]
+    kinds += [("idle worker", "worker"), ("idle worker", "its children")]
+    rows = [
+        [who, *(cut(results.spread("memory", who, "", _bytes(*kind)), _size) for kind in kinds)]
+        for who in results.contenders("memory")
+    ]
+    return table(["memory of each", *(f"{what}: {role}" for what, role in kinds)], rows)
+
+
+def _bytes(what: str, role: str) -> Callable[[Any], float]:
+    return lambda figures: float(figures[what][role])
+
+
+def _size(value: float) -> str:
+    if value < 0:  # a server that gave memory back meanwhile
+        return "not measurable"
+    if value >= 1 << 20:
+        return f"{value / (1 << 20):.1f} MiB"
+    return f"{value / (1 << 10):.1f} KiB" if value >= 10 << 10 else f"{value:.0f} B"

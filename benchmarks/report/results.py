@@ -1,0 +1,98 @@
+"""The turns, by part, contender and case; and what several rounds come to."""
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from store import Done
+
+__all__ = ["Results", "Spread", "peak"]
+
+Figure = Callable[[Any], float]
+"""From a turn's figures to one of them."""
+
+
+class Spread(NamedTuple):
+    """The median of the rounds, and the least and the most."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread | None":
+        """None of nothing."""
+        return cls(statistics.median(values), min(values), max(values)) if values else None
+
+
+def peak(figures: Any) -> float:  # noqa: ANN401  JSON
+    """The best rate of a closed loop, over all widths."""
+    return max(float(phase["per_second"]) for phase in figures.values())
+
+
+class Results:
+    """All turns that are done."""
+
+    def __init__(self, turns: Iterable[Done]) -> None:
+        self.turns = list(turns)
+
+    def contenders(self, part: str) -> list[str]:
+        """Those that took turns, in their order."""
+        return list(dict.fromkeys(turn.contender for turn in self.turns if turn.part == part))
+
+    def cases(self, part: str) -> list[str]:
+        """What was varied, in its order."""
+        return list(dict.fromkeys(turn.case for turn in self.turns if turn.part == part))
+
+    def rounds(self, part: str, contender: str, case: str = "") -> dict[int, Any]:
+        """Figures by round."""
+        wanted = (part, contender, case)
+        return {turn.round: turn.figures for turn in self.turns if turn[:3] == wanted and not turn.missing}
+
+    def missing(self, part: str) -> dict[str, str]:
+        """Who brought nothing at all, and why."""
+        found = {turn.contender: turn.missing for turn in self.turns if turn.part == part and turn.missing}
+        return {who: why for who, why in found.items() if not self._has_any(part, who)}
+
+    def _has_any(self, part: str, contender: str) -> bool:
+        return any(turn.part == part and turn.contender == contender and not turn.missing for turn in self.turns)
+
+    def spread(self, part: str, contender: str, case: str, figure: Figure) -> Spread | None:
+        """Of one figure over the rounds that have it."""
+        return Spread.of(_each(self.rounds(part, contender, case).values(), figure))
+
+    def ratio(self, part: str, over: tuple[str, str], under: tuple[str, str], figure: Figure) -> Spread | None:
+        """Of one figure of two `(contender, case)`, round by round: what drifts meanwhile drifts for both."""
+        above, below = self.rounds(part, *over), self.rounds(part, *under)
+        pairs = [(above[number], below[number]) for number in above.keys() & below.keys()]
+        found = [_quotient(one, other, figure) for one, other in pairs]
+        return Spread.of([value for value in found if value is not None])
+
+    def faults(self) -> int:
+        """Answers that were wrong or errors, in all turns."""
+        return sum(_faults(turn.figures) for turn in self.turns)
+
+
+def _each(rounds: Iterable[Any], figure: Figure) -> list[float]:
+    found: list[float] = []
+    for figures in rounds:
+        try:
+            found.append(figure(figures))
+        except (KeyError, ValueError):  # a width or a load that this round does not have
+            continue
+    return found
+
+
+def _quotient(one: Any, other: Any, figure: Figure) -> float | None:  # noqa: ANN401  JSON
+    try:
+        below = figure(other)
+        return figure(one) / below if below else None
+    except (KeyError, ValueError):
+        return None
+
+
+def _faults(figures: Any) -> int:  # noqa: ANN401  JSON
+    if not isinstance(figures, dict):
+        return 0
+    own = int(figures.get("wrong", 0)) + int(figures.get("failed", 0))
+    return own + sum(_faults(inner) for inner in figures.values())
