@@ -34,7 +34,7 @@ class Connections:
         connection.driver_info = connection.lib_name = connection.lib_version = None  # CLIENT SETINFO needs a right
         connection.on_connect()
         if isinstance(connection, SSLConnection):  # what TLS itself sends first would be taken for a stray answer
-            connection.send_command("PING", check_health=False)
+            connection.send_command("PING", check_health=False)  # type: ignore[no-untyped-call]  # redis-py has no types here
             with suppress(ResponseError):  # any answer will do
                 connection.read_response()
 
