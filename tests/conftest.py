@@ -32,9 +32,12 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit
 
 @pytest.fixture(params=["sqlite", "redis"])
 def broker_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty broker that several processes can share."""
+    """An empty broker that several processes can share. RabbitMQ only where a test asks for it: it is slow to start."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/predictq.db"
+    if request.param == "rabbitmq":
+        rabbitmq: RabbitServer = request.getfixturevalue("rabbitmq_server")
+        return rabbitmq.fresh()
     server: RedisServer = request.getfixturevalue("redis_server")
     server.flush()
     return server.url

@@ -15,6 +15,8 @@ from workers import WorkerProcess, eventually, workers
 
 from predictq_registry import Registry
 
+everywhere = pytest.mark.parametrize("broker_url", ["sqlite", "redis", "rabbitmq"], indirect=True)
+
 
 @pytest.fixture
 def pair(broker_url: str, registry_url: str) -> Iterator[list[WorkerProcess]]:
@@ -59,6 +61,7 @@ def ask_in_background(audit: Audit, rounds: int, of: int = 100) -> threading.Thr
     return thread
 
 
+@everywhere
 def test_a_killed_worker_loses_doubles_and_spoils_nothing(
     broker_url: str, pair: list[WorkerProcess], trained: Iris
 ) -> None:
@@ -85,6 +88,7 @@ def test_a_killed_runner_loses_doubles_and_spoils_nothing(
         assert pair[0].get("/readyz")[0] == 200
 
 
+@everywhere
 def test_a_worker_that_slept_past_its_lease_settles_nothing(broker_url: str, registry_url: str, trained: Iris) -> None:
     with workers(2, broker_url, registry_url, lease=0.5) as (sleeper, _), Audit(broker_url, trained) as audit:
         asking = ask_in_background(audit, 60)
@@ -97,6 +101,7 @@ def test_a_worker_that_slept_past_its_lease_settles_nothing(broker_url: str, reg
         exactly_once(audit)
 
 
+@everywhere
 def test_everybody_killed_and_begun_anew_answers_all(broker_url: str, registry_url: str, trained: Iris) -> None:
     with Audit(broker_url, trained) as audit:
         with workers(2, broker_url, registry_url, lease=0.5) as both:

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
 
 from predictq_broker.errors import BrokerError, BrokerFull, BrokerUnavailable
 from predictq_broker.failpoints import reached
@@ -14,14 +13,11 @@ from predictq_broker.kombu.generation import Generation, Held, Links, Post
 from predictq_broker.kombu.graves import dead_letter
 from predictq_broker.kombu.intake import Intake
 from predictq_broker.kombu.queues import RETURNED, Queues
+from predictq_broker.kombu.scout import Scout
 from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.port import Capacity
 
 __all__ = ["KombuConsumer"]
-
-_HALF_MADE: Final = 1.0
-"""Seconds for which the server may break on a queue that somebody else is just making."""
-_PAUSE: Final = 0.1
 
 
 class KombuConsumer:
@@ -35,6 +31,7 @@ class KombuConsumer:
         self._links = links
         self._queues = queues
         self._lease = lease
+        self._scout = Scout(links.trying, queues)
         self._receiving = threading.Lock()
         self._changing = threading.Lock()
         self._generation: Generation | None = None
@@ -47,20 +44,15 @@ class KombuConsumer:
         with self._receiving:
             if self._generation is not None:
                 self._alive(self._generation)
-            began = time.monotonic()
-            while True:
-                generation, intake = self._connected()
-                try:
-                    self._give_back(generation, intake.unwanted())
-                    arrivals = intake.receive(wants, wait)
-                except BrokerUnavailable:
-                    self._drop(generation)
-                    if intake.begun or time.monotonic() - began > _HALF_MADE:
-                        raise
-                    time.sleep(_PAUSE)  # somebody is making the same queues: the server breaks on reading half of one
-                else:
-                    generation.hold(arrivals)
-                    return [_delivery(generation, arrival) for arrival in arrivals]
+            generation, intake = self._connected()
+            try:
+                self._give_back(generation, intake.unwanted())
+                arrivals = intake.receive(wants, wait)
+            except BrokerUnavailable:
+                self._drop(generation)
+                raise
+            generation.hold(arrivals)
+            return [_delivery(generation, arrival) for arrival in arrivals]
 
     def _connected(self) -> tuple[Generation, Intake]:
         if self._generation is None or self._intake is None:
@@ -68,7 +60,7 @@ class KombuConsumer:
                 raise BrokerUnavailable("receive: this consumer is closed")
             generation = Generation(self._links, self._queues, self._lease)
             with self._changing:
-                self._generation, self._intake = generation, Intake(generation.reading, self._queues)
+                self._generation, self._intake = generation, Intake(generation.reading, self._queues, self._scout)
         return self._generation, self._intake
 
     def _alive(self, generation: Generation) -> bool:

@@ -17,11 +17,19 @@ _logger = logging.getLogger(__name__)
 
 
 class Links(NamedTuple):
-    """How to open links: one to read and acknowledge on, one to publish on, and one that needs no sign of life."""
+    """How to open links.
+
+    Attributes:
+        reading: To read and acknowledge on.
+        writing: To publish on.
+        plain: Needs no sign of life.
+        trying: To try a queue out on, with much patience; None where that is not needed.
+    """
 
     reading: Callable[[float], Link]
     writing: Callable[[float], Link]
     plain: Callable[[], Link]
+    trying: Callable[[], Link] | None
 
 
 Post = tuple[Queue, Letter]

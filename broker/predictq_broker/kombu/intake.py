@@ -9,6 +9,7 @@ from predictq_broker.kombu.catching_up import catch_up
 from predictq_broker.kombu.fields import Arrival, read_arrival
 from predictq_broker.kombu.link import Link, Message
 from predictq_broker.kombu.queues import LANES, Queues
+from predictq_broker.kombu.scout import Scout
 from predictq_broker.port import Capacity
 
 __all__ = ["Intake"]
@@ -19,7 +20,6 @@ _MOST: Final = 65_535
 """AMQP knows no larger window, but for none."""
 _UNWANTED: Final = 10.0
 """Seconds after which a model that is not asked for is closed, and what came of it given back."""
-_BEING_MADE: Final = 0.05
 _SLEEP: Final = 1.0
 
 
@@ -31,14 +31,14 @@ class _Lane(NamedTuple):
 class Intake:
     """One generation's queues. The server sends ahead of `receive`, at most what the last capacity allows."""
 
-    def __init__(self, link: Link, queues: Queues) -> None:
+    def __init__(self, link: Link, queues: Queues, scout: Scout) -> None:
         self._link = link
         self._queues = queues
+        self._scout = scout
         self._buffers: dict[str, Buffer] = {}
         self._lanes: dict[str, _Lane] = {}
         self._sizes: dict[str, int] = {}
         self._wanted: dict[str, float] = {}
-        self.begun = False
         self.closed = False
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> list[Arrival]:
@@ -46,7 +46,6 @@ class Intake:
         deadline = time.monotonic() + wait
         self._wanted.update(dict.fromkeys(wants, time.monotonic()))
         changed = self._open(wants)
-        self.begun = True
         self._keep(self._link.gather(0))
         if changed or wait <= 0:
             catch_up(self._link, lambda: self._short(wants), self._keep, lambda name: self._grow(name, wants))
@@ -66,28 +65,27 @@ class Intake:
             left = buffer.left(capacity)
             for lane in LANES if left.any else ():
                 changed |= self._open_lane(_Lane(model, lane), left, buffer.largest)
+        self._scout.rest()
         return changed
 
     def _open_lane(self, lane: _Lane, left: Capacity, largest: int) -> bool:
         queue = self._queues.requests(*lane)
         room = self._link.room(queue.name)
         window = _window(left, largest)
-        if room is None:
-            if self.begun and self._link.count(queue.name) == (0, 0):
-                time.sleep(_BEING_MADE)  # this link holds requests, and breaks on reading a queue that is half made
-            self._link.declare(self._queues.dead(lane.model))
-            self._link.declare(queue)
-            self._lanes[queue.name] = lane
-        elif 0 < room <= 2 * window + _FIRST or (room <= 0 and window * 2 < self._sizes[queue.name]):
+        enough = room is not None and 0 < room <= 2 * window + _FIRST
+        full = room is not None and room <= 0 and window * 2 < self._sizes[queue.name]
+        if enough or full or not self._scout.ready(self._link, *lane):
             return False
+        self._lanes[queue.name] = lane
         self._sizes[queue.name] = window
         self._link.open(queue.name, window)
         return True
 
     def _short(self, wants: Mapping[str, Capacity]) -> Iterable[str]:
-        """The queues from which more is wanted than is here."""
+        """The queues that are open, and from which more is wanted than is here."""
         short = [model for model, capacity in wants.items() if self._buffers[model].left(capacity).any]
-        return [queue.name for model in short for queue in self._queues.lanes(model)]
+        names = [queue.name for model in short for queue in self._queues.lanes(model)]
+        return [name for name in names if self._link.room(name) is not None]
 
     def _grow(self, name: str, wants: Mapping[str, Capacity]) -> None:
         model = self._lanes[name].model

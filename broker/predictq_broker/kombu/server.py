@@ -1,6 +1,6 @@
 """What lies behind a URL: how to open links to it, and what it can do."""
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from predictq_broker.capabilities import Capabilities, Durability, Survives
 from predictq_broker.kombu.amqp import Address, AmqpLink
@@ -9,6 +9,9 @@ from predictq_broker.kombu.link import Link
 from predictq_broker.kombu.virtual import VirtualLink
 
 __all__ = ["RabbitMq", "Server", "Virtual"]
+
+_PATIENCE: Final = 60.0
+"""Seconds to wait for an answer that nothing else has to wait for."""
 
 
 class Server(Protocol):
@@ -54,7 +57,11 @@ class RabbitMq:
             reading=self._reading,
             writing=self._writing,
             plain=self._plain,
+            trying=self._trying,
         )
+
+    def _trying(self) -> Link:
+        return AmqpLink(self._address, answer=_PATIENCE)
 
     def _reading(self, lease: float) -> Link:
         return AmqpLink(self._address, max(2, round(lease * 0.4)))
@@ -99,7 +106,7 @@ class Virtual:
     @property
     def links(self) -> Links:
         """As `Server.links`; leases there are none."""
-        return Links(reading=self._leased, writing=self._leased, plain=self._plain)
+        return Links(reading=self._leased, writing=self._leased, plain=self._plain, trying=None)
 
     def _leased(self, _lease: float) -> Link:
         return VirtualLink(self._url, self._options)

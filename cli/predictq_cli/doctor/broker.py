@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from predictq_broker import BrokerError, BrokerUnavailable, InvalidName, Survives, UnsupportedBroker, connect, masked
 from predictq_cli.doctor.finding import Finding, fine, remarkable, wrong
+from predictq_cli.known_models import known_models
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from predictq_broker import Broker
+    from predictq_broker import Broker, Durability
 
 __all__ = ["look_at_broker"]
 
@@ -22,15 +23,15 @@ _OLD: Final = 60.0
 """Seconds after which a request that still waits deserves a note."""
 
 
-def look_at_broker(url: str) -> Iterator[Finding]:
+def look_at_broker(url: str, registry: str) -> Iterator[Finding]:
     """Can it be reached, is it new enough, what does it survive, and does anything wait in vain?"""
     try:
         with connect(url) as broker:
-            models = broker.models()
+            durability = broker.durability()  # whatever the engine, this asks the server
             yield fine(_PART, f"{masked(url)} answers")
             yield from _look_at_engine(broker, url)
-            yield from _look_at_durability(broker)
-            for model in models:
+            yield _durable(durability)
+            for model in _models(broker, registry):
                 yield from _look_at_queue(broker, model)
     except (UnsupportedBroker, InvalidName) as error:
         yield wrong(_PART, str(error), "give another --broker or PREDICTQ_BROKER_URL")
@@ -38,6 +39,13 @@ def look_at_broker(url: str) -> Iterator[Finding]:
         yield wrong(_PART, f"{masked(url)} cannot be reached: {error}", _way_to(url))
     except BrokerError as error:
         yield wrong(_PART, f"{masked(url)} said no: {error}", "see the sentence; its answer will not change by itself")
+
+
+def _models(broker: Broker, registry: str) -> Sequence[str]:
+    try:
+        return known_models(broker, registry)
+    except Exception:  # noqa: BLE001  what is wrong with the registry is told where that is looked at
+        return broker.models()
 
 
 def _way_to(url: str) -> str:
@@ -104,13 +112,12 @@ def _look_at_sqlite() -> Iterator[Finding]:
         yield fine(_PART, f"SQLite {sqlite3.sqlite_version}; for processes of this machine only")
 
 
-def _look_at_durability(broker: Broker) -> Iterator[Finding]:
-    survives, because = broker.durability()
+def _durable(durability: Durability) -> Finding:
+    survives, because = durability
     told = f"survives {survives.name.lower().replace('_', ' ')}: {because}"
     if survives is Survives.NOTHING:
-        yield remarkable(_PART, told, "for production set appendonly yes; a worker can insist: --require-durability")
-    else:
-        yield fine(_PART, told)
+        return remarkable(_PART, told, "for production set appendonly yes; a worker can insist: --require-durability")
+    return fine(_PART, told)
 
 
 def _look_at_queue(broker: Broker, model: str) -> Iterator[Finding]:

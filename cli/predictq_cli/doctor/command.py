@@ -21,7 +21,7 @@ def doctor(*, broker: BrokerUrl = DEFAULT_BROKER, registry: RegistryUrl = DEFAUL
     from predictq_cli.doctor.registry import look_at_registry
     from predictq_cli.doctor.versions import look_at_versions
 
-    findings = [*look_at_versions(), *look_at_broker(broker), *look_at_registry(registry)]
+    findings = [*look_at_versions(), *look_at_broker(broker, registry), *look_at_registry(registry)]
     ill = any(finding.state is State.WRONG for finding in findings)
     if json:
         write_json({"ok": not ill, "findings": [finding._asdict() for finding in findings]})

@@ -98,8 +98,14 @@ class _Connection(Connection):  # type: ignore[misc]  # py-amqp has no types
         return kind(host, connect_timeout=connect_timeout, ssl=ssl, socket_settings=socket_settings)
 
 
-def open_connection(address: Address, heartbeat: int, handler: Callable[..., Any]) -> Any:
-    """A connection to a RabbitMQ that is new enough, with which frames go to `handler`.
+def open_connection(address: Address, heartbeat: int, answer: float, handler: Callable[..., Any]) -> Any:
+    """A connection to a RabbitMQ that is new enough.
+
+    Args:
+        address: Where to.
+        heartbeat: Seconds; 0 for none.
+        answer: Seconds to wait for any answer, once connected.
+        handler: Makes what frames go to.
 
     Raises:
         BrokerUnavailable: if it cannot be reached.
@@ -121,7 +127,7 @@ def open_connection(address: Address, heartbeat: int, handler: Callable[..., Any
     )
     with translated(f"connect to {address.place}"):
         connection.connect()
-        connection.sock.settimeout(ANSWER)
+        connection.sock.settimeout(answer)
     _check_version(connection)
     return connection
 

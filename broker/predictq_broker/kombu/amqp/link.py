@@ -38,8 +38,15 @@ _SLICE: Final = 0.1
 class AmqpLink:
     """One connection to RabbitMQ. A thread that waits does so in `poll`, without the lock: others go on meanwhile."""
 
-    def __init__(self, address: Address, heartbeat: int = 0) -> None:
-        """`heartbeat`: seconds, as negotiated with the server; 0 for none. Give it by `beat`, at least as often."""
+    def __init__(self, address: Address, heartbeat: int = 0, answer: float = ANSWER) -> None:
+        """Connect.
+
+        Args:
+            address: Where to.
+            heartbeat: Seconds, as negotiated with the server; 0 for none. Give it by `beat`, at least as often.
+            answer: Seconds to wait for any answer.
+        """
+        self._patience = answer
         self._lock = threading.RLock()
         self._publishing = threading.Lock()
         self._place = address.place
@@ -50,7 +57,7 @@ class AmqpLink:
         self._confirms = Confirms()
         self._blocked = False
         self._dead: BrokerError | None = None
-        self._connection = open_connection(address, heartbeat, frames_to(self))
+        self._connection = open_connection(address, heartbeat, answer, frames_to(self))
         self._connection.on_blocked = self._block
         self._connection.on_unblocked = self._unblock
         self._socket = self._connection.sock.fileno()
@@ -144,8 +151,8 @@ class AmqpLink:
                 # what was written may yet be taken; it is of no consequence, for confirms of it are for nobody
                 raise BrokerFull("publish: the server has a memory or disk alarm and takes nothing; free some, or wait")
             with self._doing("publish"):
-                if passed > ANSWER:
-                    raise BrokerUnavailable(f"publish: {self._confirms.open} messages not confirmed in {ANSWER:.0f} s")
+                if passed > self._patience:
+                    raise BrokerUnavailable(f"publish: {self._confirms.open} messages not confirmed in {passed:.0f} s")
             self._sleep(_SLICE)
             with self._doing("publish"):
                 self._drain()
