@@ -28,6 +28,9 @@ from rabbitmq import RabbitServer
 
 from predictq_broker import connect
 from predictq_broker.errors import BrokerFull, BrokerRefused, BrokerUnavailable, UnsupportedBroker
+from predictq_broker.kombu.amqp import Address, AmqpLink
+from predictq_broker.kombu.link import Fate, Letter
+from predictq_broker.kombu.queues import Queue
 from predictq_broker.messages import Code, Delivery, Result
 from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 
@@ -376,3 +379,31 @@ def test_a_result_stays_however_often_its_readers_die(url: str, broker: Broker, 
         assert result.result.id == "a"
     finally:
         subscription.close()
+
+
+def test_an_alarm_that_ends_while_we_publish_leaves_nothing_that_counts_as_stored(url: str) -> None:
+    class Unblocked(AmqpLink):
+        """Blocked when it is asked whether it may write, and no more when it is asked again."""
+
+        looks = 0
+
+        @property
+        def _blocked(self) -> bool:
+            self.looks += 1
+            return self.looks == 3
+
+        @_blocked.setter
+        def _blocked(self, value: bool) -> None:
+            pass
+
+    link = Unblocked(Address.of(url))
+    queue = Queue("predictq.results.answers", {"x-queue-type": "classic"})
+    letters = [Letter(queue.name, {}, b"body", "a")]
+    link.declare(queue)
+    assert link.publish(letters) == [Fate.STORED]
+    link.looks = 2
+    with pytest.raises(BrokerFull):
+        link.publish(letters)
+    assert link.publish(letters) == [Fate.STORED]
+    assert eventually(lambda: link.count(queue.name) == (2, 0))
+    link.close()

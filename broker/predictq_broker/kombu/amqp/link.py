@@ -32,6 +32,7 @@ _AT_ONCE: Final = 512
 _PATIENCE: Final = 3.0
 """Seconds to wait for confirms while the server has an alarm."""
 _SLICE: Final = 0.1
+_ALARM: Final = "publish: the server has a memory or disk alarm and takes nothing; free some, or wait"
 """Seconds after which a thread that waits looks whether another one read what it waits for."""
 
 
@@ -131,8 +132,11 @@ class AmqpLink:
         with self._publishing:
             with self._doing("publish"):
                 self._drain()
-                if not self._blocked:
+                taken = not self._blocked
+                if taken:
                     self._write(letters)
+            if not taken:  # even if the alarm is over by now: nothing of these letters was written
+                raise BrokerFull(_ALARM)
             self._await_confirms(time.monotonic())
             return self._confirms.fates
 
@@ -145,11 +149,11 @@ class AmqpLink:
             self._drain()
 
     def _await_confirms(self, began: float) -> None:
-        while self._confirms.open or self._blocked:
+        while self._confirms.open:
             passed = time.monotonic() - began
-            if self._blocked and passed > (_PATIENCE if self._confirms.open else 0):
+            if self._blocked and passed > _PATIENCE:
                 # what was written may yet be taken; it is of no consequence, for confirms of it are for nobody
-                raise BrokerFull("publish: the server has a memory or disk alarm and takes nothing; free some, or wait")
+                raise BrokerFull(_ALARM)
             with self._doing("publish"):
                 if passed > self._patience:
                     raise BrokerUnavailable(f"publish: {self._confirms.open} messages not confirmed in {passed:.0f} s")
