@@ -30,7 +30,8 @@ def test_nothing_acknowledged_is_lost_with_the_power(engine: str, setting: str) 
 def test_the_same_loses_something_where_no_more_than_a_crash_is_promised_to_be_survived(
     engine: str, setting: str
 ) -> None:
-    assert run(engine, setting, rounds=1, longest=0.5).lost > 0
+    # chance decides what the kernel has written back by itself, so one round may lose nothing
+    assert any(run(engine, setting, rounds=1, longest=0.5, seed=seed).lost for seed in range(10))
 
 
 @pytest.mark.parametrize(
