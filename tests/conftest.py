@@ -12,6 +12,16 @@ from servers import RedisServer
 from predictq_registry import Registry
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Releases are signed by a key of the tests, which every process they start trusts; never by the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        for name in ("PREDICTQ_SIGNING_KEY", "PREDICTQ_TRUST", "PREDICTQ_ALLOW_UNSIGNED"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:

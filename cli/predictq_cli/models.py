@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from predictq_cli.options import DEFAULT_REGISTRY, Json, Model, RegistryUrl
+from predictq_cli.options import DEFAULT_REGISTRY, Json, KeyFile, Model, RegistryUrl
 from predictq_cli.output import plain, table, write, write_json
-from predictq_cli.publish import describe_signature
+from predictq_cli.publish import describe_format, describe_signature
 
 if TYPE_CHECKING:
     from predictq_registry import AliasChange, Manifest, Registry
@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     group.command("list", epilog="Example: predictq models list --json")(list_models)
     group.command("show", epilog="Example: predictq models show iris 2")(show)
     group.command("alias", epilog="Example: predictq models alias iris production 2")(alias)
+    group.command("sign", epilog="Example: predictq models sign iris 2 --key review.key")(sign)
     group.command("rollback", epilog="Example: predictq models rollback iris")(rollback)
     return group
 
@@ -102,6 +103,7 @@ def _document(store: Registry, manifest: Manifest) -> dict[str, Any]:
     return {
         **manifest.model_dump(mode="json", by_alias=True),
         "digest": manifest.digest,
+        "signed_by": [signature.key_id for signature in store.signatures(manifest.model, manifest.version)],
         "versions": store.versions(manifest.model),
         "aliases": dict(store.aliases(manifest.model).table),
         "history": [change.model_dump() for change in store.history(manifest.model)],
@@ -114,7 +116,8 @@ def _told(store: Registry, manifest: Manifest) -> str:
     facts = {
         "digest": manifest.digest,
         "made": f"{manifest.created} by {manifest.author}" + (f": {manifest.note}" if manifest.note else ""),
-        "runtime": manifest.runtime,
+        "format": describe_format(manifest),
+        "signed": _signed(store, manifest),
         "methods": ", ".join(manifest.methods),
         "takes": describe_signature(manifest.signature),
         "golden": f"{len(manifest.golden.rows)} rows" if manifest.golden else "none",
@@ -127,6 +130,12 @@ def _told(store: Registry, manifest: Manifest) -> str:
     lines += [f"  {name:<10} {plain(value)}" for name, value in facts.items()]
     history = [f"  {_moved(change)}" for change in store.history(model)]
     return "\n".join([*lines, *(["alias history, oldest first:", *history] if history else [])])
+
+
+def _signed(store: Registry, manifest: Manifest) -> str:
+    """The ids of the keys whose signatures are stored; whether they hold, each worker finds out by itself."""
+    named = store.signatures(manifest.model, manifest.version)
+    return ", ".join(signature.key_id for signature in named) or "by nobody"
 
 
 def _moved(change: AliasChange) -> str:
@@ -146,6 +155,25 @@ def alias(  # noqa: PLR0913  a command's options are its arguments
 ) -> None:
     """Let an alias name a version; workers follow within a second, and no request fails."""
     _say_change(model, _open(registry).set_alias(model, alias, version, note=note), json=json)
+
+
+def sign(
+    model: Model,
+    version: Annotated[int, typer.Argument(metavar="VERSION", help="The version to sign.")],
+    *,
+    key: KeyFile = None,
+    registry: RegistryUrl = DEFAULT_REGISTRY,
+    json: Json = False,
+) -> None:
+    """Sign a release that is there: one that nobody signed, or that another key than its publisher's vouches for."""
+    from predictq_registry import SigningKey
+    from predictq_registry.keys import key_path
+
+    signature = _open(registry).sign(model, version, SigningKey.ensure(key or key_path()))
+    if json:
+        write_json({"model": model, "version": version, "signed_by": signature.key_id})
+    else:
+        write(f"{model} version {version} is signed by {signature.key_id}")
 
 
 def rollback(

@@ -1,5 +1,6 @@
 """Options that several commands share, told once."""
 
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -13,6 +14,7 @@ __all__ = [
     "REGISTRY_ENV",
     "BrokerUrl",
     "Json",
+    "KeyFile",
     "Model",
     "RegistryUrl",
 ]
@@ -30,3 +32,7 @@ RegistryUrl = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of text for people.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option("--key", envvar="PREDICTQ_SIGNING_KEY", metavar="FILE", help="Who signs [this user's own key]."),
+]

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003  typer reads the annotations
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from predictq_cli.exits import Exit, Stop
-from predictq_cli.options import DEFAULT_REGISTRY, Json, Model, RegistryUrl
-from predictq_cli.output import plain, write, write_json
+from predictq_cli.options import DEFAULT_REGISTRY, Json, KeyFile, Model, RegistryUrl
+from predictq_cli.output import plain, remark, write, write_json
 
 if TYPE_CHECKING:
-    from predictq_registry import Manifest, Signature
+    from predictq_registry import Manifest, Signature, SigningKey
 
-__all__ = ["EXAMPLE", "describe_signature", "publish"]
+__all__ = ["EXAMPLE", "describe_format", "describe_signature", "publish"]
+
+MLFLOW = "mlflow:"
 
 EXAMPLE = "Example: predictq publish iris iris.joblib --sample iris.csv --alias production"
 
 
 def publish(  # noqa: PLR0913  a command's options are its arguments
     model: Model,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What joblib.dump made of a fitted estimator.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="A fitted model: .joblib, .onnx, .skops, .ubj, .lgb, .cbm, an MLflow folder or mlflow:URI.",
+        ),
+    ],
     *,
     sample: Annotated[
         Path | None,
@@ -30,28 +38,45 @@ def publish(  # noqa: PLR0913  a command's options are its arguments
     alias: Annotated[str | None, typer.Option(metavar="NAME", help="Make it live under this alias.")] = None,
     metric: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A figure to keep with it.")] = None,
     note: Annotated[str, typer.Option(metavar="TEXT", help="Why this release.")] = "",
+    formats: Annotated[
+        str | None,
+        typer.Option("--format", metavar="NAME,…", help="Store it as onnx, skops, joblib …; the first that works."),
+    ] = None,
+    sign: Annotated[bool, typer.Option(help="Sign it, so that workers may trust it.")] = True,
+    key: KeyFile = None,
     registry: RegistryUrl = DEFAULT_REGISTRY,
     json: Json = False,
 ) -> None:
     """Make a release of a fitted model.
 
-    FILE is unpickled here, so publish only what you made yourself. The sample tells the columns and their types;
+    A pickle is unpickled here, so publish only what you made yourself. The sample tells the columns and their types;
     a few of its rows are kept with their answers and checked wherever the release is loaded.
     """
     metrics = dict(_metric(text) for text in metric or [])
-    for path in (file, sample):
-        if path is not None and not path.is_file():
+    for path in filter(None, (Path(file), sample)):
+        if not path.exists() and not str(path).startswith(MLFLOW):
             raise Stop(Exit.USAGE, f"there is no file {str(path)!r}")
     from predictq_registry import InvalidRelease, Registry
 
+    signer = _signer(key) if sign else None
+    about: dict[str, Any] = {"sample": sample, "alias": alias, "metrics": metrics, "note": note}
+    wished = [name.strip() for name in (formats or "").split(",") if name.strip()]
     try:
-        made = Registry(registry).publish(model, file, sample=sample, alias=alias, metrics=metrics, note=note)
+        made = Registry(registry).publish(model, file, formats=wished, signer=signer, remark=remark, **about)
     except InvalidRelease as error:
         raise Stop(Exit.FAILED, f"{file} is not published: {error}") from error
+    signed_by = signer.public.id if signer else None
     if json:
-        write_json({**_document(made), "alias": alias})
+        write_json({**_document(made), "signed_by": signed_by, "alias": alias})
     else:
-        write(_told(made, alias))
+        write(_told(made, signed_by, alias))
+
+
+def _signer(key: Path | None) -> SigningKey:
+    from predictq_registry import SigningKey
+    from predictq_registry.keys import key_path
+
+    return SigningKey.ensure(key or key_path())
 
 
 def _metric(text: str) -> tuple[str, float]:
@@ -69,6 +94,8 @@ def _document(made: Manifest) -> dict[str, Any]:
         "model": made.model,
         "version": made.version,
         "digest": made.digest,
+        "format": made.runtime,
+        "options": dict(made.options),
         "methods": list(made.methods),
         "signature": made.signature.model_dump(),
         "golden_rows": len(made.golden.rows) if made.golden else 0,
@@ -76,11 +103,13 @@ def _document(made: Manifest) -> dict[str, Any]:
     }
 
 
-def _told(made: Manifest, alias: str | None) -> str:
+def _told(made: Manifest, signed_by: str | None, alias: str | None) -> str:
     golden = len(made.golden.rows) if made.golden else 0
     lines = [
         f"published {made.model} version {made.version}",
         f"  digest     {made.digest}",
+        f"  format     {describe_format(made)}",
+        f"  signed     {signed_by or 'by nobody'}",
         f"  methods    {', '.join(made.methods)}",
         f"  takes      {describe_signature(made.signature)}",
         f"  golden     {_golden(golden)}",
@@ -94,6 +123,19 @@ def _told(made: Manifest, alias: str | None) -> str:
     else:
         lines.append(f"live as {alias}: workers serve it from now on")
     return "\n".join(map(plain, lines))
+
+
+def describe_format(made: Manifest) -> str:
+    """The format, how it compares with what it was converted from, and the types it needs, in a few words."""
+    said = [made.runtime]
+    parity: Any = made.options.get("parity")
+    if parity:
+        apart = f"numbers at most {parity['difference']:.2g} apart" if parity["difference"] else "the same numbers"
+        said.append(f"compared with the original on {parity['rows']} rows: the same labels, {apart}")
+    types: Any = made.options.get("types")
+    if types:
+        said.append(f"allowed types: {', '.join(types)}")
+    return "; ".join(said)
 
 
 def _golden(count: int) -> str:

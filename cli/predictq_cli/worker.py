@@ -51,6 +51,13 @@ def worker(  # noqa: PLR0913  a command's options are its arguments
     require_durability: Annotated[
         Level | None, typer.Option(help="Refuse to start on a broker that survives less.")
     ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A public key, or a file or folder of them; nothing else is loaded then."),
+    ] = None,
+    allow_unsigned: Annotated[
+        bool | None, typer.Option("--allow-unsigned", help="Load what runs code though nobody signed it.")
+    ] = None,
     log_format: Annotated[str | None, typer.Option(metavar="auto|json|text", help="How to write logs [auto].")] = None,
     broker: BrokerUrl = DEFAULT_BROKER,
     registry: RegistryUrl = DEFAULT_REGISTRY,
@@ -71,6 +78,8 @@ def worker(  # noqa: PLR0913  a command's options are its arguments
         name=name,
         lease=lease,
         require_durability=_survives(require_durability),
+        trust=tuple(trust) if trust else None,
+        allow_unsigned=allow_unsigned,
         log_format=log_format,
     )
     _run(settings)

@@ -15,18 +15,24 @@ from predictq_registry.aliases import AliasChange, Aliases
 from predictq_registry.columns import Checked, Column
 from predictq_registry.errors import (
     InputError,
+    InvalidKey,
     InvalidName,
     InvalidRelease,
     RegistryError,
     StoreError,
     UnknownModel,
     UnknownRef,
+    UntrustedRelease,
 )
-from predictq_registry.loading import Loaded, load
+from predictq_registry.keys import PublicKey, SigningKey
+from predictq_registry.loading import Loaded, Verified, load, verify
 from predictq_registry.manifest import Golden, Manifest, ReleaseFile
 from predictq_registry.package import Package
 from predictq_registry.registry import DEFAULT_URL, Registry
+from predictq_registry.runtimes import Content, Runtime
 from predictq_registry.signature import Signature
+from predictq_registry.signing import ReleaseSignature
+from predictq_registry.trust import Demand, Trust
 
 __all__ = [
     "DEFAULT_URL",
@@ -34,19 +40,30 @@ __all__ = [
     "Aliases",
     "Checked",
     "Column",
+    "Content",
+    "Demand",
     "Golden",
     "InputError",
+    "InvalidKey",
     "InvalidName",
     "InvalidRelease",
     "Loaded",
     "Manifest",
     "Package",
+    "PublicKey",
     "Registry",
     "RegistryError",
     "ReleaseFile",
+    "ReleaseSignature",
+    "Runtime",
     "Signature",
+    "SigningKey",
     "StoreError",
+    "Trust",
     "UnknownModel",
     "UnknownRef",
+    "UntrustedRelease",
+    "Verified",
     "load",
+    "verify",
 ]

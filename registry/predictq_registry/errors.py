@@ -5,18 +5,22 @@ RegistryError                everything below; `except RegistryError` is enough
 ├── InvalidName              a model or an alias that no file may be named after
 ├── UnknownModel             no release of that model exists
 ├── UnknownRef               the model exists, but not that alias or version
+├── InvalidKey               a key, or a file of keys, that cannot be used: see the sentence
 ├── InvalidRelease           an artefact or manifest that must not serve, now or ever
+│   └── UntrustedRelease     sound perhaps, but nobody signed it whom we trust
 └── InputError               one request's rows do not fit the release's signature: the requester's mistake
 """
 
 __all__ = [
     "InputError",
+    "InvalidKey",
     "InvalidName",
     "InvalidRelease",
     "RegistryError",
     "StoreError",
     "UnknownModel",
     "UnknownRef",
+    "UntrustedRelease",
 ]
 
 
@@ -42,6 +46,14 @@ class UnknownRef(RegistryError, LookupError):
 
 class InvalidRelease(RegistryError):
     """An artefact or a manifest that must not serve: altered, unreadable, or not what it says it is."""
+
+
+class InvalidKey(RegistryError, ValueError):
+    """A key that cannot be read, made or used; the sentence says which and what to do."""
+
+
+class UntrustedRelease(InvalidRelease):
+    """A release without the signature that it needs here."""
 
 
 class InputError(RegistryError, ValueError):

@@ -1,7 +1,7 @@
 """The versions of what a model was made with, and how this process differs."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = ["differences", "libraries_of"]
@@ -11,10 +11,10 @@ _ALWAYS: Final = ("scikit-learn", "numpy", "pandas", "joblib")
 _DISTRIBUTIONS: Final = {"sklearn": "scikit-learn"}
 
 
-def libraries_of(estimator: object) -> dict[str, str]:
-    """Python, the libraries every model may stand on, and the one the estimator's class comes from."""
+def libraries_of(estimator: object, more: Iterable[str] = ()) -> dict[str, str]:
+    """Python, the libraries every model may stand on, the one the estimator's class comes from, and `more`."""
     package = type(estimator).__module__.partition(".")[0]
-    names = dict.fromkeys((*_ALWAYS, _DISTRIBUTIONS.get(package, package)))
+    names = dict.fromkeys((*_ALWAYS, _DISTRIBUTIONS.get(package, package), *more))
     found = {name: _installed(name) for name in names}
     return {"python": _PYTHON} | {name: text for name, text in found.items() if text}
 

@@ -61,13 +61,19 @@ class Golden(_Frozen):
 
 
 class Manifest(_Frozen):
-    """A release: immutable, identified by `digest`, which is what every result carries."""
+    """A release: immutable, identified by `digest`, which is what every result carries.
+
+    Attributes:
+        runtime: Which runtime loads the files; see `predictq_registry.runtimes`.
+        options: What that runtime must know beside the files, such as the types a skops file may hold.
+    """
 
     schema_number: Annotated[int, Field(alias="schema", ge=1)] = SCHEMA
     model: Name
     version: Annotated[int, Field(ge=1)]
     runtime: str
     files: tuple[ReleaseFile, ...]
+    options: Mapping[str, JsonValue] = {}
     signature: Signature
     methods: tuple[Method, ...]
     libraries: Mapping[str, str]

@@ -77,21 +77,27 @@ def _non_finite(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def same(expected: Value, got: Value) -> bool:
-    """Whether two JSON values agree: floats closely, everything else exactly."""
+def same(expected: Value, got: Value, *, tolerance: float = 1e-6) -> bool:
+    """Whether two JSON values agree: floats up to `tolerance`, as a share of them, everything else exactly."""
     if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)):
-        return _all_same(expected, got)
+        return _all_same(expected, got, tolerance)
     if isinstance(expected, dict) and isinstance(got, dict):
-        return expected.keys() == got.keys() and all(same(value, got[name]) for name, value in expected.items())
+        pairs = ((value, got[name]) for name, value in expected.items() if name in got)
+        return expected.keys() == got.keys() and all(same(*pair, tolerance=tolerance) for pair in pairs)
     if isinstance(expected, bool) or isinstance(got, bool):
         return expected is got
     if isinstance(expected, (int, float)) and isinstance(got, (int, float)):
-        return expected == got or (_floating(expected, got) and math.isclose(expected, got, rel_tol=1e-6, abs_tol=1e-9))
+        return expected == got or (_floating(expected, got) and _close(expected, got, tolerance))
     return bool(expected == got)
 
 
-def _all_same(expected: Sequence[Any], got: Sequence[Any]) -> bool:
-    return len(expected) == len(got) and all(map(same, expected, got))
+def _all_same(expected: Sequence[Any], got: Sequence[Any], tolerance: float) -> bool:
+    pairs = zip(expected, got, strict=False)
+    return len(expected) == len(got) and all(same(*pair, tolerance=tolerance) for pair in pairs)
+
+
+def _close(expected: float, got: float, tolerance: float) -> bool:
+    return math.isclose(expected, got, rel_tol=tolerance, abs_tol=tolerance / 1000)
 
 
 def _floating(*values: float) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from predictq_registry.manifest import Manifest
+from predictq_registry.signing import ReleaseSignature
 
 __all__ = ["Package"]
 
@@ -18,3 +19,4 @@ class Package:
     manifest: Manifest
     manifest_bytes: bytes
     files: Mapping[str, bytes]
+    signatures: tuple[ReleaseSignature, ...] = ()

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from predictq_registry.aliases import AliasChange, Aliases, AliasLog, Step
 from predictq_registry.clock import whoever
 from predictq_registry.errors import InvalidRelease, UnknownModel, UnknownRef
+from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
 from predictq_registry.package import Package
+from predictq_registry.signing import SignatureStore, sign
 from predictq_registry.storage import open_storage
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from predictq_registry.publishing import Draft
     from predictq_registry.samples import SampleSource
+    from predictq_registry.signing import ReleaseSignature
 
 __all__ = ["DEFAULT_URL", "Registry"]
 
@@ -26,11 +29,16 @@ DEFAULT_URL: Final = "predictq-models"
 """A folder in the working directory."""
 
 
+def _unheard(_: str) -> None:
+    """Nobody asked."""
+
+
 class Registry:
     """The releases at one fsspec URL; a plain path is a local folder.
 
         <model>/files/<sha256>                    artefact bytes, there before any manifest names them
         <model>/releases/<version>/manifest.json  created exclusively and last: it makes the release exist
+        <model>/signatures/<sha256>/<key id>      64 bytes over the manifest of that digest, there before it
         <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
 
     Any number of processes may read and write at once. Every method may raise `StoreError`.
@@ -50,6 +58,9 @@ class Registry:
         metrics: Mapping[str, float] | None = None,
         author: str | None = None,
         note: str = "",
+        formats: Sequence[str] = (),
+        signer: SigningKey | Literal["own"] | None = "own",
+        remark: Callable[[str], object] = _unheard,
     ) -> Manifest:
         """Make a release: all of it becomes visible in one step, under the next free version.
 
@@ -57,16 +68,21 @@ class Registry:
 
         Args:
             model: The model's name.
-            artefact: A fitted estimator, or what `joblib.dump` made of one: its path or its bytes. It is
-                unpickled here, so publish only what you made yourself.
+            artefact: A fitted estimator; the path of a file whose ending says its format, or of a folder that MLflow
+                saved; `mlflow:` and one of its URIs; the bytes of a pickle. What is a pickle is unpickled here, so
+                publish only what you made yourself.
             sample: Rows as the model will get them; see `Signature.learn`. Up to 8 become golden rows.
             alias: Let this alias name the release once it exists.
             metrics: Figures to keep with the release.
             author: Who publishes; the user of this process if not given.
             note: Why.
+            formats: In which format to store it, the first that works; as it came, or joblib, if not given.
+            signer: Who signs it: this user's own key, which is made if there is none; another one; or nobody.
+            remark: Told what whoever publishes should know, such as a format that could not be had.
 
         Raises:
             InvalidName: if the model or the alias has no possible name.
+            InvalidKey: if it is to be signed and there is no key for it.
             InvalidRelease: if the artefact cannot be loaded or does not predict the sample.
         """
         from predictq_registry.publishing import prepare
@@ -74,22 +90,40 @@ class Registry:
         check_model(model)
         if alias is not None:
             check_alias(alias)
-        draft = prepare(model, artefact, sample, metrics=metrics or {}, author=whoever(author), note=note)
-        manifest = self._store(draft)
+        key = SigningKey.ensure(key_path()) if signer == "own" else signer
+        about: dict[str, Any] = {"metrics": metrics or {}, "author": whoever(author), "note": note}
+        draft = prepare(model, artefact, sample, formats=formats, **about)
+        manifest = self._store(draft, key)
+        for sentence in draft.remarks:
+            remark(sentence)
         if alias is not None:
             self.set_alias(model, alias, manifest.version, author=author, note=note)
         return manifest
 
-    def _store(self, draft: Draft) -> Manifest:
+    def _store(self, draft: Draft, key: SigningKey | None) -> Manifest:
         model = draft.manifest.model
         for file in draft.manifest.files:
             self._storage.write_once(_file_path(model, file.sha256), draft.files[file.name])
         for version in count(max(self._versions(model), default=0) + 1):
             data = draft.manifest.model_copy(update={"version": version}).to_bytes()
             manifest = Manifest.read(data)
+            if key is not None:  # before the release exists, so that it never exists unsigned
+                SignatureStore(self._storage, model).add(sign(key, data), data)
             if self._storage.create_exclusive(_manifest_path(model, version), data):
                 return manifest
         raise AssertionError  # `count` never ends
+
+    def sign(self, model: str, version: int, key: SigningKey) -> ReleaseSignature:
+        """Sign a release that exists; those who signed it before have done so all the same."""
+        _, data = self._manifest(model, version)
+        signature = sign(key, data)
+        SignatureStore(self._storage, model).add(signature, data)
+        return signature
+
+    def signatures(self, model: str, version: int) -> tuple[ReleaseSignature, ...]:
+        """What is stored as signatures of one release, unverified."""
+        _, data = self._manifest(model, version)
+        return SignatureStore(self._storage, model).read(data)
 
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""
@@ -178,7 +212,7 @@ class Registry:
         """The bytes of one release as the store gives them: not yet trusted, see `load`."""
         manifest, data = self._manifest(model, version)
         files = {file.name: self._file(model, file.sha256) for file in manifest.files}
-        return Package(manifest, data, files)
+        return Package(manifest, data, files, SignatureStore(self._storage, model).read(data))
 
     def _file(self, model: str, sha256: str) -> bytes:
         data = self._storage.read(_file_path(model, sha256))

@@ -320,7 +320,7 @@ def test_the_doctor_finds_a_redis_that_would_evict_requests(site: Site, tmp_path
 def test_the_doctor_finds_a_broker_that_is_away_and_looks_at_the_rest_all_the_same(site: Site) -> None:
     site.broker = f"redis://127.0.0.1:{free_port()}/0"
     report = json.loads(site.run("doctor", "--json").stdout)
-    assert {finding["part"] for finding in report["findings"]} == {"versions", "broker", "registry"}
+    assert {finding["part"] for finding in report["findings"]} == {"versions", "runners", "broker", "registry"}
     (found,) = wrongs(site)
     assert "cannot be reached" in found
 

@@ -1,5 +1,6 @@
 """The docs keep their word: what they name exists, what exists is named, and what they tell one to type works."""
 
+import os
 import re
 import sqlite3
 import subprocess
@@ -29,6 +30,8 @@ from predictq_broker import (
     failpoints,
 )
 from predictq_broker.wire import request_fields, result_fields
+from predictq_registry import Content
+from predictq_registry.runtimes.known import _OURS, runtime_named
 from predictq_worker import WorkerSettings
 from predictq_worker.metrics import Gauges, Metrics
 
@@ -38,6 +41,7 @@ PROTOCOL = TOP / "docs/protocol.md"
 OPERATIONS = TOP / "docs/operations.md"
 RELIABILITY = TOP / "docs/reliability.md"
 SEMANTICS = TOP / "docs/semantics.md"
+RELEASES = TOP / "docs/releases.md"
 NAMED_BY = re.compile(r"`([^`]+)`")
 
 
@@ -77,7 +81,7 @@ def test_every_worker_variable_is_documented_with_its_default() -> None:
     fields = WorkerSettings.model_fields
     defaults = {f"PREDICTQ_{name.upper()}": field.default for name, field in fields.items()}
     shown = {name: str(value + 0 if isinstance(value, int) else value) for name, value in defaults.items()}
-    assert told == shown | {"PREDICTQ_MODELS": "", "PREDICTQ_NAME": "<host>-<pid>"}
+    assert told == shown | {"PREDICTQ_MODELS": "", "PREDICTQ_TRUST": "", "PREDICTQ_NAME": "<host>-<pid>"}
 
 
 def test_every_compose_variable_is_documented_with_its_default() -> None:
@@ -88,7 +92,8 @@ def test_every_compose_variable_is_documented_with_its_default() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_page_names_a_variable_that_nothing_reads(page: Path) -> None:
     known = {*names(section(OPERATIONS, "Worker")), *names(section(OPERATIONS, "Everybody"))}
-    known |= {*names(section(OPERATIONS, "docker-compose.yml")), failpoints.VARIABLE}
+    known |= {*names(section(OPERATIONS, "docker-compose.yml")), *names(section(OPERATIONS, "Whoever publishes"))}
+    known.add(failpoints.VARIABLE)
     assert set(re.findall(r"PREDICTQ_[A-Z_]+[A-Z]", page.read_text())) <= known
 
 
@@ -175,7 +180,7 @@ def test_every_command_in_the_docs_exists() -> None:
     }
     assert typed
     for command in {
-        tuple(re.findall(r"^predictq ((?:models|dead) (?:[a-z]+)|\w+)", line)[0].split()) for line in typed
+        tuple(re.findall(r"^predictq ((?:models|dead|keys) (?:[a-z]+)|\w+)", line)[0].split()) for line in typed
     }:
         asked = [sys.executable, "-m", "predictq_cli", *command, "--help"]
         helped = subprocess.run(asked, env=python_env(), capture_output=True, text=True, timeout=60, check=False)
@@ -214,8 +219,14 @@ def typed(server: RedisServer, folder: Path, block: str) -> str:
     shim.chmod(0o755)
     variables = python_env()
     variables["PATH"] = f"{folder}:{Path(sys.executable).parent}:{variables['PATH']}"
+    return shell(folder, block, **variables)
+
+
+def shell(folder: Path, block: str, **variables: str) -> str:
+    """What a shell prints for a block of the docs in `folder`."""
+    env = python_env(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}") | variables
     ran = subprocess.run(
-        ["/bin/bash", "-euc", block], cwd=folder, env=variables, capture_output=True, text=True, timeout=60, check=False
+        ["/bin/bash", "-euc", block], cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
@@ -300,6 +311,42 @@ def test_the_readme_s_first_screen_runs(tmp_path: Path) -> None:
         assert run_python(ask, tmp_path) == "[0] 1\n"
     finally:
         with_worker.close()
+
+
+def test_the_pages_commands_on_releases_run_one_after_another_and_say_what_the_page_says(tmp_path: Path) -> None:
+    for package in ("skl2onnx", "skops"):
+        pytest.importorskip(package)
+
+    def run(name: str) -> str:
+        return shell(tmp_path, runnable(RELEASES, name), PREDICTQ_REGISTRY_URL="models")
+
+    blocks = re.findall(r"<!-- run: (\w+) -->", RELEASES.read_text())
+    assert blocks == ["fit", "publish", "convert", "fallback", "trust", "countersign"]
+    told = {name: run(name) for name in blocks}
+    assert "golden     8 rows" in told["publish"]
+    assert re.search(r"format     onnx; .* on 150 rows: the same labels, numbers at most \S+ apart", told["convert"])
+    assert "format     skops" in told["fallback"]
+    assert "ok     registry  iris version 3: joblib, signed by" in told["trust"]
+    assert "WRONG" not in told["trust"]
+    assert "iris version 4 is signed by" in told["countersign"]
+    shell(tmp_path, "predictq models alias iris production 4", PREDICTQ_REGISTRY_URL="models")
+    worker = WorkerProcess(
+        f"sqlite:///{tmp_path}/q.db", f"{tmp_path}/models", models="iris", trust=tmp_path / "team.pub"
+    )
+    try:
+        worker.wait_ready()
+        assert worker.saw("every release must be signed")
+    finally:
+        worker.close()
+
+
+def test_the_documented_formats_are_the_runtimes_and_what_they_say_of_themselves() -> None:
+    told = table(section(RELEASES, "Formats"))
+    assert [row[0].strip("`") for row in told] == list(_OURS)
+    for row in told:
+        runtime = runtime_named(row[0].strip("`"))
+        assert set(runtime.endings) <= set(NAMED_BY.findall(row[1])), runtime.name
+        assert row[2].startswith("yes") == runtime.runs_code(Content({"model": b""})), runtime.name
 
 
 def run_python(code: str, folder: Path) -> str:

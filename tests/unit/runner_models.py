@@ -1,11 +1,16 @@
 """Models that do what models do when things go wrong. Runners import this module to unpickle them."""
 
+import contextlib
 import ctypes
+import errno
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,6 +31,11 @@ HOLDS_THE_GIL = 111.0
 STARTS_A_CHILD = 113.0
 GARBLES_THE_CHANNEL = 114.0
 GROWS = 115.0
+CONNECTS = 116.0
+TAKES_MUCH_MEMORY = 117.0
+TELLS_ITS_LIMITS = 118.0
+LOOKS_INTO_ITS_NEIGHBOURS = 119.0
+MULTIPLIES = 120.0
 
 
 class TrapModel:
@@ -74,6 +84,55 @@ def _write_to_every_socket(text: bytes) -> None:
             os.write(int(entry.name), text)
 
 
+def _connect() -> NoReturn:
+    """Try every way out of this machine and this process; tell which one there is."""
+    told: list[str] = []
+    for family, address in ((socket.AF_INET, ("127.0.0.1", 9)), (socket.AF_INET6, ("::1", 9)), (socket.AF_UNIX, "/x")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as out:
+                out.connect(address)
+        except OSError as error:
+            told.append(errno.errorcode[error.errno or 0])
+        else:
+            told.append("went out")
+    with Path("/proc/net/dev").open() as devices:
+        told += [line.partition(":")[0].strip() for line in devices if ":" in line]
+    raise LookupError(" ".join(told))
+
+
+def _tell_limits() -> NoReturn:
+    """Which limits hold, and that they cannot be lifted again."""
+    memory, processes = resource.getrlimit(resource.RLIMIT_DATA)[1], resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    told = [memory, processes, resource.getrlimit(resource.RLIMIT_CORE)[1], len(os.sched_getaffinity(0))]
+    for lift in (
+        lambda: resource.setrlimit(resource.RLIMIT_DATA, (memory * 2, memory * 2)),
+        lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1)),
+    ):
+        try:
+            lift()
+        except (OSError, ValueError):
+            told.append("kept")
+    raise LookupError(" ".join(map(str, told)))
+
+
+def _look_at_neighbours() -> NoReturn:
+    """Whose memory, among the processes of this machine, may be read."""
+    seen: list[str] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError), (entry / "mem").open("rb"):
+                seen.append(entry.name)
+    raise LookupError(" ".join(seen) or "nobody")
+
+
+def _multiply() -> NoReturn:
+    """BLAS in as many threads as there may be, on more than fits a cache."""
+    side = np.ones((1500, 1500))
+    with ThreadPoolExecutor(8) as pool:
+        sums = list(pool.map(lambda factor: float((side * factor @ side).sum()), range(8)))
+    raise LookupError(str(sum(sums)))
+
+
 TROUBLE = {
     RAISES: lambda: _raise(ValueError("this row is bad\nand this line is not told")),
     SEGFAULTS: lambda: ctypes.string_at(0),
@@ -86,6 +145,11 @@ TROUBLE = {
     ENVIRONMENT: _tell_environment,
     HOLDS_THE_GIL: _hold_the_gil,
     STARTS_A_CHILD: _start_a_child,
+    CONNECTS: _connect,
+    TAKES_MUCH_MEMORY: lambda: np.ones(1 << 28).sum(),
+    TELLS_ITS_LIMITS: _tell_limits,
+    LOOKS_INTO_ITS_NEIGHBOURS: _look_at_neighbours,
+    MULTIPLIES: _multiply,
     GARBLES_THE_CHANNEL: lambda: _write_to_every_socket(b"\x93 this is no frame " * 64),
 }
 

@@ -157,8 +157,8 @@ class OnlyPredict:
     [
         (NoPredict(), "holds a NoPredict, which has no predict method"),
         (TfidfVectorizer(), "holds a TfidfVectorizer, which has no predict method"),
-        (b"not a model", "cannot be loaded as a joblib file"),
-        (b"", "cannot be loaded as a joblib file"),
+        (b"not a model", "cannot be loaded as joblib"),
+        (b"", "cannot be loaded as joblib"),
         ("no/such/file.joblib", "'no/such/file.joblib' cannot be read: No such file or directory"),
         (lambda rows: rows, "a function cannot be written with joblib"),
         (Sampler(), "answers the same rows differently each time: golden row 0, predict: expected"),
@@ -240,7 +240,7 @@ def test_a_registry_that_may_not_be_written_says_so() -> None:
             os.seteuid(65534)
         try:
             with pytest.raises(StoreError, match=r"cannot write 'iris/files/.*' in the registry .*: Permission denied"):
-                registry.publish("iris", estimator)
+                registry.publish("iris", estimator, signer=None)
         finally:
             os.seteuid(user)
 

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Mapping
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from predictq_broker import DEFAULT_URL, Survives
 
@@ -39,6 +39,11 @@ class WorkerSettings(BaseModel):
         follow_interval: Seconds between two looks at the registry's aliases.
         grace: Seconds that running batches get after SIGTERM.
         memory_budget: Bytes of memory that releases may hold together; 0: half of what the machine has.
+        runner_memory: Bytes that each process of a runner may hold for itself; 0: half of what the machine has.
+        runner_cpus: Processors that a runner may use; 0: all.
+        trust: Public keys, or files or folders of them, separated by commas in the environment: what none of them
+            signed is not loaded, whatever its format. Empty: this user's own key, for releases that run code.
+        allow_unsigned: Without `trust`: load what runs code though nobody signed it.
         http: Address of /metrics, /livez and /readyz, `host:port` (IPv4); empty: none.
         log_format: `json`, `text`, or `auto`: text on a terminal, JSON elsewhere.
         require_durability: Refuse to start on a broker that survives less: `nothing`, `process-crash`, `power-loss`,
@@ -65,6 +70,10 @@ class WorkerSettings(BaseModel):
     follow_interval: Annotated[float, Field(gt=0)] = 0.5
     grace: Seconds = 25.0
     memory_budget: Annotated[int, Field(ge=0)] = 0
+    runner_memory: Annotated[int, Field(ge=0)] = 0
+    runner_cpus: Annotated[int, Field(ge=0)] = 0
+    trust: tuple[str, ...] = ()
+    allow_unsigned: bool = False
     http: str = Field(default="127.0.0.1:9400", pattern=r"^$|^[A-Za-z0-9._-]*:\d{1,5}$")
     log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
     require_durability: Survives = Survives.NOTHING
@@ -75,6 +84,14 @@ class WorkerSettings(BaseModel):
         """Also as a word: `process-crash`."""
         words = {level.name.lower(): level for level in Survives}
         return words.get(given.lower().replace("-", "_"), given) if isinstance(given, str) else given
+
+    @field_validator("allow_unsigned")
+    @classmethod
+    def _either(cls, allowed: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  as pydantic calls it
+        """Not both: with keys nothing unsigned is loaded."""
+        if allowed and info.data.get("trust"):
+            raise ValueError("with trusted keys nothing unsigned is loaded: give keys, or allow what is unsigned")
+        return allowed
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str], **overrides: object) -> Self:
@@ -88,6 +105,8 @@ class WorkerSettings(BaseModel):
             for name in cls.model_fields
             if ENV_PREFIX + name.upper() in environ
         }
+        if isinstance(keys := found.get("trust"), str):
+            found["trust"] = tuple(key for key in map(str.strip, keys.split(",")) if key)
         if isinstance(models := found.get("models"), str):
             found["models"] = tuple(model for model in models.replace(",", " ").split() if model != "*")
         found |= {name: value for name, value in overrides.items() if value is not None}

@@ -27,7 +27,7 @@ from predictq_worker.launcher import Launcher
 from predictq_worker.ledger import Ledger
 from predictq_worker.memory import default_budget
 from predictq_worker.metrics import Gauges, Metrics
-from predictq_worker.runner import Nursery
+from predictq_worker.rules import make_nursery
 from predictq_worker.settings import WorkerSettings
 from predictq_worker.settler import Settler
 
@@ -63,7 +63,7 @@ class Worker:
         self._consumer = self._broker.consumer(settings.name, settings.lease)
         self._settler = Settler(self._consumer, self._ledger, self.metrics)
         self._keeper = Keeper(self._consumer, settings.lease, self.metrics)
-        self._nursery = Nursery(threads_per_runner=settings.threads)
+        self._nursery = make_nursery(settings)
         launcher = Launcher(settings, registry, self._nursery, self._settler.put, self.metrics)
         self._catalog = Catalog(
             registry,

@@ -34,6 +34,11 @@ class Place(NamedTuple):
     model: str
     about: str
 
+    @property
+    def signing_key(self) -> Path:
+        """Who signs the demo's releases, and is the only one whom its worker trusts."""
+        return self.folder / "signing.key"
+
 
 @contextmanager
 def open_place(url: str | None) -> Generator[Place]:

@@ -95,7 +95,14 @@ class Server(_Process):
 
     def __init__(self, place: Place) -> None:
         options = ["--broker", place.broker, "--registry", place.registry, "--model", place.model]
-        options += ["--http", "127.0.0.1:0", "--log-format", "json"]
+        options += [
+            "--http",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+            "--trust",
+            str(place.signing_key.with_suffix(".pub")),
+        ]
         super().__init__(
             place, _command("predictq_cli", "worker", *options), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from predictq_cli.demo.batches import read_batches
 from predictq_cli.demo.load import ALONE, Plan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from predictq_cli.demo.phase import Figures
     from predictq_cli.demo.place import Place
     from predictq_cli.demo.screen import Screen
-    from predictq_registry import Registry
+    from predictq_registry import Registry, SigningKey
 
 __all__ = ["Pace", "tell"]
 
@@ -46,6 +46,7 @@ class _Cast(NamedTuple):
     data: Flowers
     weak: Trained
     better: Trained
+    signer: SigningKey
 
 
 class _Stage(NamedTuple):
@@ -79,20 +80,18 @@ def tell(place: Place, screen: Screen, pace: Pace) -> Report:
 
 
 def _prepare(place: Place, screen: Screen) -> _Cast:
-    from predictq_registry import Registry
+    from predictq_registry import Registry, SigningKey
 
     screen.step("train", "two classifiers of iris flowers: a weak one that sees the sepals only, and a better one")
     data = flowers()
     weak, better = train_weak(data), train_better(data)
     screen.detail(f"right on {weak.accuracy:.1%} and on {better.accuracy:.1%} of {len(data.rows)} flowers")
-    return _Cast(place, screen, Registry(place.registry), data, weak, better)
+    return _Cast(place, screen, Registry(place.registry), data, weak, better, SigningKey.ensure(place.signing_key))
 
 
 def _publish(cast: _Cast, trained: Trained, note: str) -> None:
-    metrics = {"accuracy": trained.accuracy}
-    cast.registry.publish(
-        cast.place.model, trained.estimator, sample=cast.data.frame, alias="production", metrics=metrics, note=note
-    )
+    about: dict[str, Any] = {"metrics": {"accuracy": trained.accuracy}, "note": note, "alias": "production"}
+    cast.registry.publish(cast.place.model, trained.estimator, sample=cast.data.frame, signer=cast.signer, **about)
 
 
 def _plan(cast: _Cast, pace: Pace) -> Plan:

@@ -13,15 +13,16 @@ _MARKS = {State.FINE: "ok   ", State.REMARKABLE: "note ", State.WRONG: "WRONG"}
 
 
 def doctor(*, broker: BrokerUrl = DEFAULT_BROKER, registry: RegistryUrl = DEFAULT_REGISTRY, json: Json = False) -> int:
-    """Look at the broker, the registry and the installed versions; say what is wrong and what to do.
+    """Look at versions, at what models are denied, at the broker and the registry; say what is wrong and what to do.
 
     The exit code is 1 if something is wrong, 0 if there are only notes.
     """
     from predictq_cli.doctor.broker import look_at_broker
     from predictq_cli.doctor.registry import look_at_registry
+    from predictq_cli.doctor.runners import look_at_runners
     from predictq_cli.doctor.versions import look_at_versions
 
-    findings = [*look_at_versions(), *look_at_broker(broker, registry), *look_at_registry(registry)]
+    findings = [*look_at_versions(), *look_at_runners(), *look_at_broker(broker, registry), *look_at_registry(registry)]
     ill = any(finding.state is State.WRONG for finding in findings)
     if json:
         write_json({"ok": not ill, "findings": [finding._asdict() for finding in findings]})

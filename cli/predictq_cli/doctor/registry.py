@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +11,7 @@ from predictq_cli.doctor.finding import Finding, fine, remarkable, wrong
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from predictq_registry import Manifest, Registry
+    from predictq_registry import Manifest, Registry, Trust
 
 __all__ = ["look_at_registry"]
 
@@ -21,18 +21,22 @@ _PART: Final = "registry"
 def look_at_registry(url: str) -> Iterator[Finding]:
     """Can it be read and written, do aliases point somewhere, and are the files what their manifests say?"""
     try:
-        from predictq_registry import Registry, RegistryError
+        from predictq_registry import InvalidKey, Registry, RegistryError
+        from predictq_registry.trust import trust_in
     except ModuleNotFoundError as error:
         do = "pip install 'predictq[worker]' to have it checked; whoever only asks does not need it"
         yield remarkable(_PART, f"not looked at: the package {error.name!r} is not installed", do)
         return
     try:
         store = Registry(url)
+        trust = trust_in(os.environ)
         models = store.models()
         yield _listed(url, models)
         yield from _look_at_writing(url)
         for model in models:
-            yield from _look_at_model(store, model)
+            yield from _look_at_model(store, model, trust)
+    except InvalidKey as error:
+        yield wrong(_PART, str(error), "mend PREDICTQ_TRUST, or the file it names: no worker starts with it")
     except RegistryError as error:
         yield wrong(_PART, str(error), "check --registry or PREDICTQ_REGISTRY_URL, and the rights to it")
 
@@ -65,7 +69,7 @@ def _look_at_writing(url: str) -> Iterator[Finding]:
         yield fine(_PART, "can be written")
 
 
-def _look_at_model(store: Registry, model: str) -> Iterator[Finding]:
+def _look_at_model(store: Registry, model: str, trust: Trust) -> Iterator[Finding]:
     from predictq_registry import RegistryError
 
     try:
@@ -82,28 +86,23 @@ def _look_at_model(store: Registry, model: str) -> Iterator[Finding]:
             do = f"predictq models rollback {model} {alias}, or restore the release"
             yield wrong(_PART, f"{model}: {alias} names version {version}, which is not there", do)
     for version in sorted(set(table.values()) & set(versions)):
-        yield from _look_at_release(store, model, version)
+        yield from _look_at_release(store, model, version, trust)
 
 
-def _look_at_release(store: Registry, model: str, version: int) -> Iterator[Finding]:
-    from predictq_registry import RegistryError
+def _look_at_release(store: Registry, model: str, version: int, trust: Trust) -> Iterator[Finding]:
+    from predictq_registry import RegistryError, UntrustedRelease, verify
 
     try:
-        package = store.fetch(model, version)
+        verified = verify(store.fetch(model, version), trust)
+    except UntrustedRelease as error:
+        do = "ask its publisher for the key, and trust it if you trust them; a worker told otherwise may load it"
+        yield remarkable(_PART, f"a worker with this environment would not load it: {error}", do)
     except RegistryError as error:
         yield wrong(_PART, f"{model} version {version}: {error}", _elsewhere(model))
-        return
-    altered = [
-        file.name
-        for file in package.manifest.files
-        if hashlib.sha256(package.files[file.name]).hexdigest() != file.sha256
-    ]
-    if altered:
-        what = f"{model} version {version}: {', '.join(altered)} is not what was published (sha256 differs)"
-        yield wrong(_PART, what, _elsewhere(model))
     else:
-        yield fine(_PART, f"{model} version {version}: its files have their digests")
-    yield from _look_at_libraries(package.manifest)
+        by = f"signed by {verified.signed_by}" if verified.signed_by else "unsigned"
+        yield fine(_PART, f"{model} version {version}: {verified.runtime.name}, {by}, its files have their digests")
+        yield from _look_at_libraries(verified.manifest)
 
 
 def _elsewhere(model: str) -> str:

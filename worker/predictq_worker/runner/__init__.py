@@ -12,7 +12,17 @@ what they say to each other.
 from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerError
 from predictq_worker.runner.local import LocalRunner
 from predictq_worker.runner.messages import LoadReport, Predicted
-from predictq_worker.runner.nursery_handle import Nursery
+from predictq_worker.runner.nursery_handle import Allowance, Nursery
 from predictq_worker.runner.runner_handle import Runner
 
-__all__ = ["LoadReport", "LocalRunner", "Nursery", "Predicted", "ReleaseRefused", "Runner", "RunnerDied", "RunnerError"]
+__all__ = [
+    "Allowance",
+    "LoadReport",
+    "LocalRunner",
+    "Nursery",
+    "Predicted",
+    "ReleaseRefused",
+    "Runner",
+    "RunnerDied",
+    "RunnerError",
+]

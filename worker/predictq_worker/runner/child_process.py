@@ -11,6 +11,7 @@ from typing import Final, Self
 from predictq_worker.runner.channel import Channel
 from predictq_worker.runner.errors import RunnerDied
 from predictq_worker.runner.linux import kill_group
+from predictq_worker.runner.messages import OUT_OF_MEMORY
 from predictq_worker.runner.nursery_handle import Birth, Nursery
 
 __all__ = ["ChildProcess"]
@@ -96,4 +97,6 @@ def _how(status: int | None) -> str:
     if status is None:
         return "ended; how is not known, since the nursery it came from had ended before"
     code = os.waitstatus_to_exitcode(status)
+    if code == OUT_OF_MEMORY:
+        return "needs more memory than a runner may have (PREDICTQ_RUNNER_MEMORY)"
     return f"killed by signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exited with {code}"

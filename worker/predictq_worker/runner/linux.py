@@ -13,11 +13,10 @@ import signal
 from pathlib import Path
 from typing import Final
 
-__all__ = ["arm_lifeline", "die_before_the_parent", "gain_no_privileges", "kill_group", "own_rss", "rss_of", "set_name"]
+__all__ = ["arm_lifeline", "die_before_the_parent", "kill_group", "own_rss", "rss_of", "set_name"]
 
 _F_SETSIG: Final = 10
 _PR_SET_NAME: Final = 15
-_PR_SET_NO_NEW_PRIVS: Final = 38
 _OOM_SCORE: Final = "500"
 
 
@@ -34,19 +33,10 @@ def die_before_the_parent() -> None:
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
 
 
-def gain_no_privileges() -> None:
-    """No program started from here can have more rights than this one, by setuid or otherwise."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-
-
 def set_name(name: str) -> None:
     """How `ps` and `top` show this process; at most 15 bytes are kept."""
-    _prctl(_PR_SET_NAME, name.encode()[:15])
-
-
-def _prctl(option: int, value: int | bytes) -> None:
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def own_rss() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import orjson
 
 from predictq_broker.messages import JSON
-from predictq_registry import InvalidRelease, Loaded, Package, load
+from predictq_registry import InvalidRelease, Loaded, Package, Trust, load
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.inference.errors import describe, one_line
 from predictq_worker.runner.errors import ReleaseRefused
@@ -21,8 +21,8 @@ _WARM_UP_SIZES = (1, 2, 32)
 _MOST_SENTENCES = 20
 
 
-def load_release(package: Package, limits: Limits) -> tuple[Loaded, LoadReport]:
-    """The release in `package`, ready to serve, and what loading it showed.
+def load_release(package: Package, limits: Limits, trust: Trust | None = None) -> tuple[Loaded, LoadReport]:
+    """The release in `package`, ready to serve, and what loading it showed. `trust`: as `predictq_registry.load`.
 
     Raises:
         ReleaseRefused: if any step failed; it must get no traffic.
@@ -30,19 +30,21 @@ def load_release(package: Package, limits: Limits) -> tuple[Loaded, LoadReport]:
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        loaded = _checked(package)
+        loaded = _checked(package, trust)
         _warm_up(loaded, limits)
     seconds = time.perf_counter() - start
     said = (*loaded.warnings, *(str(warning.message) for warning in caught))
     return loaded, LoadReport(seconds, own_rss(), _told(said), _told(loaded.differences))
 
 
-def _checked(package: Package) -> Loaded:
+def _checked(package: Package, trust: Trust | None) -> Loaded:
     try:
-        loaded = load(package)
+        loaded = load(package, trust)
         loaded.check_golden()
     except InvalidRelease as error:
         raise ReleaseRefused(str(error)) from error
+    except MemoryError as error:
+        raise ReleaseRefused("it needs more memory than a runner may have (PREDICTQ_RUNNER_MEMORY)") from error
     except BaseException as error:  # unpickling runs the artefact's code, which may raise anything
         raise ReleaseRefused(f"loading it failed: {describe(error)}") from error
     else:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, Self
 
-from predictq_registry import Loaded, Package
+from predictq_registry import Loaded, Package, Trust
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.runner.linux import own_rss
 from predictq_worker.runner.loading import load_release
@@ -29,13 +29,13 @@ class LocalRunner:
         self._lock: Final = threading.Lock()
 
     @classmethod
-    def start(cls, package: Package, limits: Limits) -> Self:
-        """A runner in which the release in `package` is loaded, checked and warm.
+    def start(cls, package: Package, limits: Limits, trust: Trust | None = None) -> Self:
+        """A runner in which the release in `package` is loaded, checked and warm. `trust`: as `predictq_registry.load`.
 
         Raises:
             ReleaseRefused: if the release must not serve.
         """
-        return cls(*load_release(package, limits), limits)
+        return cls(*load_release(package, limits, trust), limits)
 
     def predict(
         self, method: str, content_type: str, bodies: Sequence[bytes], timeout: float | None = None

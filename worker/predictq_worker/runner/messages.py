@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from predictq_broker.messages import Code
-from predictq_registry import Manifest, Package
+from predictq_registry import Manifest, Package, ReleaseSignature, Trust
 from predictq_worker.inference import Answer, Failed, Limits, Ok
 from predictq_worker.runner.frames import BadFrame, Buffer, Frame, pack
 
 __all__ = [
     "LOAD",
     "MAX_CONTROL_BYTES",
+    "OUT_OF_MEMORY",
     "PREDICT",
     "STOP",
+    "Load",
     "LoadReport",
     "Predicted",
     "load_frame",
@@ -29,6 +31,8 @@ __all__ = [
 
 MAX_CONTROL_BYTES: Final = 4096
 """No message between the parent and the nursery is longer."""
+OUT_OF_MEMORY: Final = 12
+"""A runner's exit code when what its parent sends does not fit into the memory it may have."""
 LOAD: Final = "load"
 PREDICT: Final = "predict"
 STOP: Final = "stop"
@@ -58,23 +62,45 @@ class Predicted(NamedTuple):
     seconds: float
 
 
-def load_frame(package: Package, limits: Limits) -> list[Buffer]:
+class Load(NamedTuple):
+    """What a runner is asked to take.
+
+    Attributes:
+        package: The release, not yet verified.
+        limits: Of requests and answers.
+        trust: Whose signature counts.
+    """
+
+    package: Package
+    limits: Limits
+    trust: Trust
+
+
+def load_frame(load: Load) -> list[Buffer]:
     """Ask a runner to take this release."""
-    header = {"op": LOAD, "files": list(package.files), "limits": limits._asdict()}
-    return pack(header, [package.manifest_bytes, *package.files.values()])
+    package = load.package
+    header = {
+        "op": LOAD,
+        "files": list(package.files),
+        "signers": [signature.key_id for signature in package.signatures],
+        "limits": load.limits._asdict(),
+        "trust": load.trust.to_json(),
+    }
+    signatures = [signature.value for signature in package.signatures]
+    return pack(header, [package.manifest_bytes, *package.files.values(), *signatures])
 
 
-def read_load(frame: Frame) -> tuple[Package, Limits]:
-    """The release and limits that a `load_frame` carries.
+def read_load(frame: Frame) -> Load:
+    """What a `load_frame` carries.
 
     Raises:
         InvalidRelease: if its manifest is none.
     """
-    manifest_bytes, *files = frame.parts
-    package = Package(
-        Manifest.read(manifest_bytes), manifest_bytes, dict(zip(frame.header["files"], files, strict=True))
-    )
-    return package, Limits(**frame.header["limits"])
+    header, (manifest_bytes, *parts) = frame.header, frame.parts
+    files = dict(zip(header["files"], parts, strict=False))
+    signatures = tuple(map(ReleaseSignature, header["signers"], parts[len(files) :]))
+    package = Package(Manifest.read(manifest_bytes), manifest_bytes, files, signatures)
+    return Load(package, Limits(**header["limits"]), Trust.from_json(header["trust"]))
 
 
 def load_reply(report: LoadReport) -> list[Buffer]:

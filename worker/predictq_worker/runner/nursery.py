@@ -1,7 +1,7 @@
 """The nursery: one clean process that holds the libraries and no secrets, and forks runners when asked.
 
-Started by `Nursery`, with a Unix SEQPACKET socket as its standard input. Each
-message is a JSON object:
+Started by `Nursery`, with a Unix SEQPACKET socket as its standard input, and confined before it imports anything that
+starts threads. It begins by saying what it was denied, a `Confinement`. Each message is a JSON object:
 
     {"op": "fork"} with two descriptors, the runner's socket and lifeline    →  {"pid": 4711}
     {"op": "reap", "pid": 4711}, once it has ended                          →  {"status": 9} as of waitpid, or null
@@ -13,7 +13,6 @@ When the parent is gone it kills every runner that is left, and ends.
 import contextlib
 import io
 import os
-import resource
 import signal
 import socket
 import sys
@@ -23,17 +22,20 @@ from typing import NoReturn
 
 import orjson
 
-from predictq_worker.runner.linux import gain_no_privileges, kill_group, set_name
-from predictq_worker.runner.messages import MAX_CONTROL_BYTES
+from predictq_sandbox import Confinement
+from predictq_worker.runner.linux import kill_group, set_name
+from predictq_worker.runner.messages import MAX_CONTROL_BYTES, OUT_OF_MEMORY
 from predictq_worker.runner.preload import preload
 
 __all__ = ["main"]
 
 
-def main() -> None:
+def main(confinement: Confinement) -> None:
     """Serve the parent until it is gone."""
     control = _take_control()
     os.setsid()
+    with contextlib.suppress(OSError):  # the parent is gone, as we shall see soon enough
+        control.send(orjson.dumps(confinement._asdict()))
     _settle_in()
     preload()
     children: set[int] = set()
@@ -46,12 +48,10 @@ def main() -> None:
 
 
 def _settle_in() -> None:
-    """What every runner inherits: deaf to the terminal's signals, without new rights, without core dumps."""
+    """What every runner inherits: deaf to the terminal's signals."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the parent decides who ends when, and tells by its sockets
-    gain_no_privileges()
     set_name("pq-nursery")
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # what a model prints is seen even if it is killed
 
@@ -112,6 +112,8 @@ def _become_runner(channel: int, lifeline: int) -> NoReturn:
         from predictq_worker.runner.process import run  # `preload` did it, for every runner at once
 
         code = run(channel, lifeline)
+    except MemoryError:
+        code = OUT_OF_MEMORY
     except BaseException:  # noqa: BLE001  whatever it is, it is told on stderr and by the exit code
         traceback.print_exc()
     finally:

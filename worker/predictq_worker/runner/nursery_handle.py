@@ -1,5 +1,6 @@
 """The parent's side of the nursery: keep one alive, and have it fork runners."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -10,12 +11,20 @@ from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
+from predictq_registry import Trust
+from predictq_sandbox import Confinement, restrict
 from predictq_worker.runner.environment import runner_environment
 from predictq_worker.runner.errors import RunnerDied
 from predictq_worker.runner.messages import MAX_CONTROL_BYTES
 
-__all__ = ["Birth", "Nursery"]
+__all__ = ["Allowance", "Birth", "Nursery"]
 
+_logger = logging.getLogger(__name__)
+
+_PROGRAM: Final = (
+    "from predictq_sandbox import confine; denied = confine(); "
+    "from predictq_worker.runner.nursery import main; main(denied)"
+)
 _PATIENCE: Final = 60.0
 """Seconds a nursery may take to answer; at first it imports scikit-learn, on a busy machine."""
 _FAREWELL: Final = 5.0
@@ -29,6 +38,21 @@ class Birth(NamedTuple):
     birthplace: int
 
 
+class Allowance(NamedTuple):
+    """What each runner may use.
+
+    Attributes:
+        memory: Private bytes of each of its processes; 0: any.
+        cpus: Processors; 0: all.
+    """
+
+    memory: int = 0
+    cpus: int = 0
+
+
+_ANYTHING: Final = Allowance()
+
+
 class _Living(NamedTuple):
     process: subprocess.Popen[bytes]
     control: socket.socket
@@ -40,11 +64,20 @@ class Nursery:
     If it dies, the next request starts another one; the runners it had forked go on. `close` ends it and them.
     """
 
-    def __init__(self, threads_per_runner: int = 1) -> None:
-        """A nursery whose runners may each use that many threads for BLAS, OpenMP and joblib."""
+    def __init__(
+        self, threads_per_runner: int = 1, *, allowance: Allowance = _ANYTHING, trust: Trust | None = None
+    ) -> None:
+        """A nursery whose runners may each use that many threads for BLAS, OpenMP and joblib.
+
+        `trust`: whose releases they load; if not given, what `Trust.of` says whenever one is loaded, since a user's
+        own key may be younger than this worker.
+        """
+        self._trust: Final = trust
         self._threads: Final = threads_per_runner
+        self._allowance: Final = allowance
         self._lock: Final = threading.Lock()
         self._living: _Living | None = None
+        self._confinement: Confinement | None = None
         self._generation = 0
         self._closed = False
 
@@ -68,6 +101,11 @@ class Nursery:
         self.close()
 
     @property
+    def trust(self) -> Trust:
+        """Whose releases its runners load from now on; `InvalidKey` if this user's own key cannot be read."""
+        return self._trust or Trust.of()
+
+    @property
     def pid(self) -> int | None:
         """The process; None if it does not run."""
         living = self._living
@@ -82,11 +120,20 @@ class Nursery:
         with self._lock:
             match self._ask(self._get(), {"op": "fork"}, (channel, lifeline)):
                 case {"pid": int(pid)}:
+                    restrict(pid, *self._allowance)
                     return Birth(pid, self._generation)
                 case {"error": str(reason)}:
                     raise RunnerDied(reason)
                 case _:
                     raise RunnerDied("no runner could be started: the nursery ended, see its messages on stderr")
+
+    def confinement(self) -> Confinement:
+        """What its runners cannot do; `RunnerDied` if it cannot be started."""
+        with self._lock:
+            try:
+                return self._hear(self._get())
+            except (OSError, TypeError) as error:
+                raise RunnerDied("the nursery ended at once, see its messages on stderr") from error
 
     def reap(self, birth: Birth) -> int | None:
         """The wait status of a child that has ended; None where nobody knows it any more."""
@@ -102,14 +149,23 @@ class Nursery:
     def _ask(self, living: _Living, request: dict[str, Any], descriptors: Sequence[int]) -> object:
         """The nursery's answer; None if it died instead, and is put away. Never asked twice: both might be done."""
         try:
+            self._hear(living)
             socket.send_fds(living.control, [orjson.dumps(request)], descriptors)
             answer = living.control.recv(MAX_CONTROL_BYTES)
-        except OSError:  # broken, reset, or no answer in time
+        except (OSError, TypeError):  # broken, reset, no answer in time, or it ended before it said anything
             answer = b""
         if answer:
             return orjson.loads(answer)
         self._put_away()
         return None
+
+    def _hear(self, living: _Living) -> Confinement:
+        """What a nursery says first, once: what the kernel denies its runners."""
+        if self._confinement is None:
+            self._confinement = Confinement(**orjson.loads(living.control.recv(MAX_CONTROL_BYTES) or b"{}"))
+            about = {**self._confinement._asdict(), **self._allowance._asdict()}
+            _logger.info("runners are confined", extra=about)
+        return self._confinement
 
     def _get(self) -> _Living:
         """The nursery that lives, or a new one."""
@@ -119,6 +175,7 @@ class Nursery:
             self._put_away()
         if self._living is None:
             self._generation += 1
+            self._confinement = None
             self._living = _spawn(self._threads)
         return self._living
 
@@ -138,8 +195,8 @@ def _spawn(threads: int) -> _Living:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", "from predictq_worker.runner.nursery import main; main()"],
+            process = subprocess.Popen(  # noqa: S603  our own program
+                [sys.executable, "-P", "-c", _PROGRAM],
                 stdin=theirs.fileno(),
                 env=runner_environment(os.environ, sys.path, threads),
                 close_fds=True,

@@ -11,6 +11,7 @@ import numpy as np
 
 from predictq_broker.failpoints import reached
 from predictq_registry import InvalidRelease, Loaded
+from predictq_sandbox import be_alone
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.runner.errors import ReleaseRefused
 from predictq_worker.runner.frames import Buffer, Frame, read_frame, write_buffers
@@ -44,6 +45,7 @@ def run(channel: int, lifeline: int) -> int:
     os.setpgid(0, 0)
     arm_lifeline(lifeline)
     die_before_the_parent()
+    be_alone()
     set_name("pq-runner")
     np.random.seed()  # noqa: NPY002  the global state that models use must not be the same in every runner
     with socket.socket(fileno=channel) as connection:
@@ -66,8 +68,8 @@ def _load(connection: socket.socket) -> _Holding | None:
     if operation(frame) != LOAD:
         return None
     try:
-        package, limits = read_load(frame)
-        loaded, report = load_release(package, limits)
+        package, limits, trust = read_load(frame)
+        loaded, report = load_release(package, limits, trust)
     except (InvalidRelease, ReleaseRefused) as error:
         _send(connection, refusal_reply(str(error)))
         return None

@@ -14,6 +14,7 @@ from predictq_worker.runner.errors import ReleaseRefused, RunnerDied
 from predictq_worker.runner.frames import BadFrame
 from predictq_worker.runner.linux import rss_of
 from predictq_worker.runner.messages import (
+    Load,
     LoadReport,
     Predicted,
     load_frame,
@@ -57,17 +58,16 @@ class Runner:
             RunnerDied: if the process died of it, took longer than `load_timeout` seconds, or never stood.
         """
         runner = cls(ChildProcess.fork(nursery), limits)
-        outcome = runner._load(package, load_timeout)
+        outcome = runner._load(Load(package, limits, nursery.trust), load_timeout)
         if isinstance(outcome, str):
             runner.close()
             raise ReleaseRefused(outcome)
         runner.loaded = outcome
         return runner
 
-    def _load(self, package: Package, timeout: float) -> LoadReport | str:
+    def _load(self, load: Load, timeout: float) -> LoadReport | str:
         with self._conversation(timeout) as deadline:
-            frame = load_frame(package, self._limits)
-            return read_load_reply(self._child.channel.ask(frame, deadline, 0, 0))
+            return read_load_reply(self._child.channel.ask(load_frame(load), deadline, 0, 0))
 
     def predict(
         self, method: str, content_type: str, bodies: Sequence[bytes], timeout: float | None = None

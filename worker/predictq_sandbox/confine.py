@@ -1,0 +1,60 @@
+"""What could be had of all that a process may give up."""
+
+import resource
+from typing import Final, NamedTuple
+
+from predictq_sandbox.namespaces import drop_capabilities, leave_neighbours, leave_network
+from predictq_sandbox.rights import gain_no_privileges, hide
+from predictq_sandbox.seccomp import refuse_calls
+
+__all__ = ["Confinement", "be_alone", "confine"]
+
+_OPEN_FILES: Final = 4096
+_PROCESSES: Final = 1024
+
+
+class Confinement(NamedTuple):
+    """What this process and its children can no longer do.
+
+    Attributes:
+        network: It is in a network of its own, without a way out.
+        calls: The kernel refuses it sockets to anywhere, other processes' memory, and calls no model needs.
+        privileges: No program it starts has more rights than itself.
+        capabilities: It has none of root's.
+        processes: How many there may be at once with its children, or 0 where they cannot be counted apart.
+    """
+
+    network: bool
+    calls: bool
+    privileges: bool
+    capabilities: bool
+    processes: int
+
+    @property
+    def offline(self) -> bool:
+        """Whether it can reach nobody outside this machine, for one reason or another."""
+        return self.network or self.calls
+
+
+def confine() -> Confinement:
+    """Give up what can be given up. The process must have one thread only."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    network = leave_network()
+    # Only in a user namespace of its own does it not count what else this user runs.
+    processes = _lower(resource.RLIMIT_NPROC, _PROCESSES) if network else 0
+    privileges = gain_no_privileges()
+    return Confinement(network, refuse_calls(), privileges, drop_capabilities(), processes)
+
+
+def be_alone() -> None:
+    """Let no other confined process look into this one, which was forked from one and has no thread yet."""
+    if not (leave_neighbours() and drop_capabilities()):
+        hide()
+
+
+def _lower(limit: int, most: int) -> int:
+    _, hard = resource.getrlimit(limit)
+    value = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(limit, (value, value))
+    return value
