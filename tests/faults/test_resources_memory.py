@@ -91,6 +91,7 @@ def test_many_clients_that_come_and_go_leave_nothing_behind(
         workers(1, redis_server.url, registry_url, models="iris"),
         redis.Redis(port=redis_server.port) as admin,
     ):
+        asyncio.run(ask_once(redis_server.url))  # by now the worker has every connection that it ever opens
         connected = len(admin.client_list())
         for _ in range(50):
             asyncio.run(ask_once(redis_server.url))
