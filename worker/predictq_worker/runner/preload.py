@@ -10,12 +10,15 @@ _OURS: Final = (
     "predictq_worker.runner.process",
     "predictq_registry.kinds",
     "predictq_registry.outputs",
+    "predictq_registry.runtimes.joblib",
     "predictq_registry.trial",
+    "predictq_registry.trust",
 )
 _THEIRS: Final = (
     "numpy",
     "pandas",
     "scipy.sparse",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
     "joblib",
     "sklearn.compose",
     "sklearn.ensemble",
