@@ -1,6 +1,7 @@
 """CatBoost's own format: trees as a FlatBuffer."""
 
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -28,8 +29,7 @@ class CatBoost(Runtime):
 
     def load(self, content: Content) -> object:
         """See `Runtime`."""
-        import catboost
-
+        catboost: Any = import_module("catboost")
         model: Any = catboost.CatBoost()
         model.load_model(blob=content.only)
         if model.get_all_params().get("loss_function") not in _CLASSIFIES:
