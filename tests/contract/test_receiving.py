@@ -78,6 +78,7 @@ def test_with_no_wait_it_returns_at_once(consumer: Consumer) -> None:
 
 
 def test_a_send_wakes_who_waits(broker: Broker, consumer: Consumer) -> None:
+    assert receive(consumer, wait=0.1) == []  # an engine that opens queues has opened them by now
     waiting = in_background(lambda: receive(consumer, wait=15))
     let_pass(0.05)
     send(broker, ask("a"))
@@ -87,6 +88,7 @@ def test_a_send_wakes_who_waits(broker: Broker, consumer: Consumer) -> None:
 
 
 def test_a_send_of_another_connection_wakes_who_waits(make_broker: MakeBroker, consumer: Consumer) -> None:
+    assert receive(consumer, wait=0.1) == []
     waiting = in_background(lambda: receive(consumer, wait=15))
     let_pass(0.05)
     send(make_broker(), ask("a", priority=LOW))
@@ -138,7 +140,7 @@ def test_a_request_past_its_deadline_is_delivered_so_that_it_can_be_answered(
 def test_two_consumers_never_get_the_same_request(broker: Broker, make_broker: MakeBroker) -> None:
     send(broker, *[ask(f"r{n}") for n in range(20)])
     first, second = broker.consumer("first"), make_broker().consumer("second")
-    found = [ids(receive(consumer, 5)) for consumer in (first, second, first, second)]
+    found = [ids(receive(consumer, 5, wait=10)) for consumer in (first, second, first, second)]
     assert [len(part) for part in found] == [5, 5, 5, 5]
     assert len({name for part in found for name in part}) == 20
     for consumer in (first, second):

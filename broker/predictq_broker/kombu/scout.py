@@ -18,7 +18,7 @@ from predictq_broker.kombu.queues import Queue, Queues
 __all__ = ["Scout"]
 
 _logger = logging.getLogger(__name__)
-_PATIENCE: Final = 1.0
+_PATIENCE: Final = 3.0
 """Seconds for which the caller waits for a trial that has just begun."""
 _SHORTEST: Final = 0.1
 _LONGEST: Final = 10.0

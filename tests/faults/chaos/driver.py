@@ -30,7 +30,7 @@ def run(plan: Plan, directory: Path, tell: Callable[[str], None] = lambda _: Non
         verdict = audit(system.books, system.trained, system.releases, system.abandoned)
         with connect(system.engine.direct) as broker:
             one_answer = broker.capabilities.one_answer
-        left_over = _left_over(system)
+        left_over = _left_over(system, one_answer=one_answer)
     finally:
         system.close()
     seconds = time.monotonic() - began
@@ -148,14 +148,16 @@ def _ended(asker: Asker) -> bool:
     return asker.code() is not None
 
 
-def _left_over(system: System) -> list[str]:
-    """What is still in the broker and should not be; and producers that did not end as they should."""
+def _left_over(system: System, *, one_answer: bool) -> list[str]:
+    """What is still in the broker and should not be; and producers that did not end as they should.
+
+    Where an answered request may come again, it may also end as a dead letter the last time.
+    """
     stats = system.hand.stats()
     entries = system.books.entries
-    dead = system.hand.dead()
     unexplained = [
         letter.request.id
-        for letter in dead
+        for letter in (system.hand.dead() if one_answer else ())
         if letter.request.id in entries
         and entries[letter.request.id].answers
         and entries[letter.request.id].code != "dead_lettered"
