@@ -15,29 +15,31 @@ from predictq_broker import Capacity, Request, connect
 from predictq_registry import Registry, StoreError
 
 ROW = [5.1, 3.5, 1.4, 0.2]
+HANGING = "faults.hanging_store"
 
 
 @pytest.fixture
 def worker(broker_url: str, registry_url: str) -> Iterator[WorkerProcess]:
-    with workers(1, broker_url, registry_url, lease=1.0) as (worker,), Client(broker_url) as client:
+    with workers(1, broker_url, registry_url, module=HANGING, lease=1.0) as (worker,), Client(broker_url) as client:
         client.predict("iris", [ROW], timeout=30)
         yield worker
 
 
 def hanging_model(registry_url: str, model: str) -> Path:
-    """A model whose alias table is a pipe that nobody writes to: whoever opens it waits, as on a dead file server."""
+    """A model whose alias table cannot be read to its end; returns the pipe that decides for how long."""
     releases, aliases = Path(registry_url, model, "releases", "1"), Path(registry_url, model, "aliases")
     releases.mkdir(parents=True)
     aliases.mkdir()
     (releases / "manifest.json").touch()
-    table = aliases / "000000001.json"
-    os.mkfifo(table)
-    return table
+    (aliases / "000000001.json").touch()
+    pipe = Path(registry_url, model, "hangs")
+    os.mkfifo(pipe)
+    return pipe
 
 
-def answer_the_waiting(table: Path) -> None:
-    """Whoever hangs on the pipe reads an empty table."""
-    os.close(os.open(table, os.O_RDWR | os.O_NONBLOCK))
+def answer_the_waiting(pipe: Path) -> None:
+    """Whoever hangs goes on, and reads an empty table."""
+    os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
 
 
 def test_a_registry_that_hangs_for_one_model_holds_up_no_other(
@@ -72,14 +74,14 @@ def test_what_waits_for_a_registry_that_hangs_is_given_back_unharmed_when_the_wo
 def test_a_worker_starts_beside_a_registry_that_hangs_and_says_what_it_waits_for(
     broker_url: str, registry_url: str
 ) -> None:
-    table = hanging_model(registry_url, "iris2")
-    worker = WorkerProcess(broker_url, registry_url, models="iris2")
+    pipe = hanging_model(registry_url, "iris2")
+    worker = WorkerProcess(broker_url, registry_url, models="iris2", module=HANGING)
     try:
         assert worker.url
         status, page = worker.get("/readyz")
         assert (status, "iris2@production is not loaded" in page) == (503, True)
         assert worker.get("/livez")[0] == 200
-        answer_the_waiting(table)
+        answer_the_waiting(pipe)
         assert worker.stop(timeout=20) == 0
     finally:
         worker.close()
