@@ -29,7 +29,7 @@ from predictq_cli.demo.place import Place
 from predictq_cli.demo.processes import Server
 from predictq_cli.demo.releases import flowers, train_better
 from predictq_cli.output import table
-from predictq_registry import Registry
+from predictq_registry import Registry, SigningKey
 
 MODEL = "memory-iris"
 IN_FLIGHT = 1024
@@ -165,7 +165,8 @@ def measure(engine: str, milestones: list[int]) -> Iterator[Milestone]:
     ):
         folder, data = Path(name), flowers()
         place = Place(folder, url, str(folder / "models"), MODEL, "")
-        Registry(place.registry).publish(MODEL, train_better(data).estimator, sample=data.frame, alias="production")
+        model, signer = train_better(data).estimator, SigningKey.ensure(place.signing_key)
+        Registry(place.registry).publish(MODEL, model, sample=data.frame, alias="production", signer=signer)
         with Server(place) as server:
             server.wait_ready()
             asker = Asker(url)

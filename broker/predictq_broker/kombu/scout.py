@@ -119,11 +119,11 @@ class Scout:
             queue = self._declare(link, model, lane)
             link.open(queue.name, 1)
             link.shut(queue.name)
+            link.flush()
             for message in link.gather(0):  # it came in just this moment: back, and its attempts are none the more
                 (fate,) = link.publish([returned_letter(queue, read_arrival(model, lane, message))])
                 if fate is Fate.STORED:
                     link.ack([message.tag])
-            link.flush()
         except BrokerError:
             link.close()
             raise
