@@ -9,7 +9,7 @@ from contract.making import answer, ask, drain, eventually, hold, ids, let_pass,
 from predictq_broker.messages import Code
 from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 
-LEASE = 0.2
+LEASE = 0.4  # seconds; a busy machine pauses a process for half of that
 pytestmark = pytest.mark.usefixtures("attempts")
 
 
