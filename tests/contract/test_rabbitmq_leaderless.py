@@ -56,13 +56,6 @@ def broker(url: str) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def consumer(broker: Broker) -> Iterator[Consumer]:
-    consumer = broker.consumer("worker")
-    yield consumer
-    consumer.close()
-
-
-@pytest.fixture
 def leader(rabbitmq_server: RabbitServer, url: str, broker: Broker) -> Leader:
     """Of the queue for `iris`, in which `lost` waits."""
     send(broker, ask("lost"))

@@ -50,21 +50,6 @@ def broker(url: str) -> Iterator[Broker]:
         yield broker
 
 
-@pytest.fixture
-def consumer(broker: Broker) -> Iterator[Consumer]:
-    consumer = broker.consumer("worker")
-    yield consumer
-    consumer.close()
-
-
-@pytest.fixture
-def inbox(broker: Broker) -> Iterator[Inbox]:
-    inbox = broker.inbox()
-    inbox.expect("iris")
-    yield inbox
-    inbox.close()
-
-
 def channel_of(url: str) -> Any:
     """A channel of a program that is not ours."""
     place, _, vhost = url.rpartition("@")[2].partition("/")

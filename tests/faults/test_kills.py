@@ -2,13 +2,13 @@
 
 import os
 import signal
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from audit import Audit
+from faults.chaos.engines.sqlite import is_locked
 from models import Iris
 from servers import RedisServer
 from workers import WorkerProcess, eventually, workers
@@ -35,20 +35,6 @@ def freeze(worker: WorkerProcess, broker_url: str) -> None:
     while broker_url.startswith("sqlite") and is_locked(broker_url.removeprefix("sqlite:///")):
         worker.signal(signal.SIGCONT)
         worker.signal(signal.SIGSTOP)
-
-
-def is_locked(path: str) -> bool:
-    """Whether somebody keeps the write lock for longer than any transaction takes."""
-    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError:
-        return True
-    else:
-        return False
-    finally:
-        connection.close()
 
 
 def ask_in_background(audit: Audit, rounds: int, of: int = 100) -> threading.Thread:
