@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from predictq_broker.capabilities import Capabilities, Durability
 from predictq_broker.messages import QueueStats, Request, Verdict
-from predictq_broker.names import check_name
+from predictq_broker.names import check_name, check_names
 from predictq_broker.port import Limits
 from predictq_broker.redis import durability
 from predictq_broker.redis.connection import command
@@ -64,8 +64,7 @@ class RedisBroker:
             raise ValueError(f"one send is for one model, not for {', '.join(sorted(models))}")
         for reply_to in {request.reply_to for request in requests} - {""}:
             check_name("reply-to", reply_to)
-        for request in requests:
-            check_name("request id", request.id)
+        check_names("request id", [request.id for request in requests])
         return Keys.of(check_name("model", requests[0].model))
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
