@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -33,7 +34,7 @@ class KombuInbox:
         self._receiving = threading.Lock()
         self._changed = threading.Condition()
         self._link: Link | None = None
-        self._seen: dict[str, None] = {}
+        self._seen: OrderedDict[str, None] = OrderedDict()  # a dict is searched from its start for its oldest
         self._expected = False
         self._closed = False
 
@@ -100,7 +101,7 @@ class KombuInbox:
             return False
         self._seen[name] = None
         if len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
         return True
 
     def close(self) -> None:
