@@ -133,12 +133,15 @@ class Replica:
             sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
             return [self._failure(work.delivery, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
         reached("before_predict")
+        handed = time.monotonic()
         try:
             predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
         except RunnerDied as death:
             return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
         reached("after_predict")
-        self._observe(self._manifest, sum(work.delivery.request.rows for work in batch.works), predicted.seconds)
+        rows = sum(work.delivery.request.rows for work in batch.works)
+        self._batcher.sizing.observe(rows, time.monotonic() - handed)
+        self._observe(self._manifest, rows, predicted.seconds)
         return self._outcomes(batch, predicted, started)
 
     def _living_runner(self) -> Runner:

@@ -68,7 +68,12 @@ class Worker:
         self._catalog = Catalog(
             registry,
             launcher.launch,
-            batch_limits=BatchLimits(settings.max_batch_rows, settings.max_batch_bytes, settings.max_wait),
+            batch_limits=BatchLimits(
+                settings.max_batch_rows,
+                settings.max_batch_bytes,
+                settings.max_wait,
+                settings.target_batch_seconds,
+            ),
             settle=self._settler.put,
             metrics=self.metrics,
             memory_budget=settings.memory_budget or default_budget(),
