@@ -126,6 +126,13 @@ class Batcher:
             self._closed = True
             self._changed.notify_all()
 
+    @property
+    def waits_until(self) -> float | None:
+        """When the last deadline of what is queued passes; None if nothing is queued."""
+        with self._changed:
+            queued = [*self._alone, *(work for group in self._groups.values() for work in group)]
+        return max((work.delivery.expires for work in queued), default=None)
+
     def clear(self) -> list[Work]:
         """Close, and hand back all that is queued."""
         with self._changed:

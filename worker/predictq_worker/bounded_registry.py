@@ -33,9 +33,9 @@ class BoundedRegistry:
         self._lock: Final = threading.Lock()
         self._hanging: set[str] = set()
 
-    def models(self) -> list[str]:
-        """As `Registry.models`."""
-        return self._within(self._answer_within, "", self._registry.models)
+    def listed(self) -> list[str]:
+        """As `Registry.listed`."""
+        return self._within(self._answer_within, "", self._registry.listed)
 
     def resolve(self, model: str, ref: str) -> int:
         """As `Registry.resolve`."""

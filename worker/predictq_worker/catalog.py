@@ -18,7 +18,9 @@ from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
 from predictq_worker.deployment import Deployment, State
+from predictq_worker.loads import Loads
 from predictq_worker.metrics import Metrics
+from predictq_worker.residency import Residency
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work, failure
 
@@ -57,13 +59,15 @@ class Catalog:
         self._batch_limits = batch_limits
         self._settle = settle
         self._metrics = metrics
-        self._memory_budget = memory_budget
-        self._fixed = frozenset(fixed)  # what the worker was told to serve is never unloaded for another
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
         self._deployments: dict[tuple[str, int], Deployment] = {}
         self._failed: dict[tuple[str, int], Failure] = {}
         self._cold = ColdRoutes(self._open_route)
+        self._loads = Loads(self._load)
+        self._residency = Residency(
+            memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
+        )
         self._stopped = False
 
     def start(self) -> None:
@@ -120,14 +124,18 @@ class Catalog:
         if failed is not None and time.monotonic() < failed.again:
             raise ReleaseRefused(failed.reason)
         deployment = Deployment(model, version, Batcher(self._batch_limits))
-        threading.Thread(target=self._load, args=(deployment,), name=f"load-{model}-{version}", daemon=True).start()
+        self._loads.put(deployment)
         self._deployments[deployment.key] = deployment  # not before it loads: there may be no thread to be had
         return deployment
 
     # ── releases ──
 
     def _load(self, deployment: Deployment) -> None:
+        started = time.monotonic()
+        if self._too_late(deployment):
+            return
         try:
+            self._residency.expect(deployment)
             self._launch(deployment)
         except (ReleaseRefused, InvalidRelease) as error:
             self._failed_to_load(deployment, str(error), _RETRY_MOST)
@@ -135,13 +143,24 @@ class Catalog:
         except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
             self._failed_to_load(deployment, str(error) or type(error).__name__, _RETRY)
             return
-        self._metrics.loaded(deployment.model, "ok")
+        self._metrics.loaded(deployment.model, "ok", time.monotonic() - started)
         with self._lock:
             self._failed.pop(deployment.key, None)
             stopped = self._stopped
         if stopped:
             deployment.drain()
-        self._evict(keep=deployment)
+        self._residency.loaded(deployment)
+
+    def _too_late(self, deployment: Deployment) -> bool:
+        """Whether all who waited for its turn to load have given up meanwhile; they are told, and it is forgotten."""
+        waits_until = deployment.batcher.waits_until
+        if waits_until is None or waits_until > time.monotonic():
+            return False
+        with self._lock:
+            self._forget(deployment)
+            waiting = deployment.fail()
+        self._refuse(waiting, Code.DEADLINE_EXCEEDED, "its deadline passed while other models were being loaded")
+        return True
 
     def _failed_to_load(self, deployment: Deployment, reason: str, most: float) -> None:
         with self._lock:
@@ -186,6 +205,7 @@ class Catalog:
             if version != current.version and current.state is not State.LOADING:
                 self._move(target, current, version)
         self._retire_unused(wanted)
+        self._residency.look()
 
     def _move(self, target: Target, current: Deployment, version: int) -> None:
         with self._lock:
@@ -210,30 +230,30 @@ class Catalog:
         for deployment in unused:
             deployment.drain()
 
-    def _evict(self, keep: Deployment) -> None:
-        """Unload what was used least recently until the rest fits the budget."""
-        while self._memory_budget and sum(self.resident().values()) > self._memory_budget:
-            with self._lock:
-                others = [d for d in self._deployments.values() if d is not keep and d.model not in self._fixed]
-                idle = [d for d in others if d.state is State.SERVING]
-                if not idle:
-                    return
-                victim = min(idle, key=lambda deployment: deployment.last_used)
-                self._forget(victim)
-            victim.drain()
-            victim.join(timeout=60.0)
-            self._metrics.evicted(victim.model)
-            _logger.info("evicted", extra={"model": victim.model, "version": victim.version})
+    def _give_up(self, deployment: Deployment) -> bool:
+        """Let no more work come to it; False if it was given up before."""
+        with self._lock:
+            there = self._deployments.get(deployment.key) is deployment
+            self._forget(deployment)
+        return there
 
     # ── the whole ──
 
+    def _known(self) -> list[Deployment]:
+        return list(self._deployments.values())
+
+    def held(self) -> set[str]:
+        """The models that are in memory, or about to be."""
+        return {deployment.model for deployment in self._known()}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits to be loaded that more had better go to other workers."""
+        return self._loads.crowded
+
     def resident(self) -> dict[str, int]:
         """The models in memory, with the bytes their runners hold."""
-        memory: dict[str, int] = {}
-        for deployment in list(self._deployments.values()):
-            if deployment.state is State.SERVING:
-                memory[deployment.model] = memory.get(deployment.model, 0) + deployment.memory()
-        return memory
+        return self._residency.resident()
 
     def ailing(self, models: Iterable[str], ref: str = "production") -> list[str]:
         """Why the worker cannot answer for `models`, if it cannot; one sentence for each reason."""
@@ -252,6 +272,7 @@ class Catalog:
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""
         cold = self._cold.close()
+        self._loads.clear()
         with self._lock:
             self._stopped = True
             deployments = list(self._deployments.values())

@@ -72,7 +72,7 @@ class Follower:
         if self._fixed:
             return self._fixed
         try:
-            self._releases = self._registry.models()
+            self._releases = self._registry.listed()
             asked = self._broker.models()
             self._trouble = ""
         except (RegistryError, BrokerError, OSError) as error:

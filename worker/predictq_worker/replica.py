@@ -51,6 +51,8 @@ class Replica:
         self._max_losses = max_losses
         self._timeout = predict_timeout
         self._killed = threading.Event()
+        self.busy = False
+        """Whether a batch runs."""
         self._thread = threading.Thread(
             target=self._run, name=f"replica-{manifest.model}-{manifest.version}", daemon=True
         )
@@ -70,9 +72,9 @@ class Replica:
         return self._thread.is_alive() and runner is not None and runner.alive
 
     def memory(self) -> int:
-        """Bytes the runner holds."""
+        """Bytes the runner shares with nobody."""
         runner = self._runner
-        return runner.rss() if runner is not None and runner.alive else 0
+        return runner.memory() if runner is not None and runner.alive else 0
 
     def kill(self) -> None:
         """End the runner now; whoever it was working for is not answered by it, and not suspected either."""
@@ -84,9 +86,11 @@ class Replica:
     def _run(self) -> None:
         try:
             while (batch := self._batcher.take(_LOOK)) is not None:
+                self.busy = bool(batch.works)
                 self._replace_if_dead()
                 if outcomes := self._answer(batch):
                     self._settle(outcomes)
+                self.busy = False
         finally:
             if self._runner is not None:
                 self._runner.close(grace=1.0)

@@ -30,6 +30,7 @@ from predictq_worker.metrics import Gauges, Metrics
 from predictq_worker.rules import make_nursery
 from predictq_worker.settings import WorkerSettings
 from predictq_worker.settler import Settler
+from predictq_worker.turns import Turns
 
 __all__ = ["NotDurable", "Worker"]
 
@@ -83,7 +84,7 @@ class Worker:
         self._intake = Intake(
             self._consumer,
             self._ledger,
-            models=self._follower.models,
+            turns=self._turns(),
             route=self._catalog.route,
             settle=self._settler.put,
             max_losses=settings.max_deliveries,
@@ -93,6 +94,14 @@ class Worker:
         self._http: HttpServer | None = None
         self._stopping = threading.Event()
         self._hurry = threading.Event()
+
+    def _turns(self) -> Turns:
+        return Turns(
+            self._follower.models,
+            lambda: self._settings.models or self._catalog.held(),
+            lambda: self._catalog.crowded,
+            preferring=self._broker.capabilities.on_demand,
+        )
 
     # ── life ──
 
