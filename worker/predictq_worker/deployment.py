@@ -1,5 +1,6 @@
 """One release in memory: its batcher, its replicas, and its way from loading to serving to gone."""
 
+import threading
 import time
 from collections.abc import Sequence
 from enum import Enum
@@ -29,6 +30,8 @@ class Deployment:
         self.batcher = batcher
         self.state = State.LOADING
         self.last_used = time.monotonic()
+        self.decided = threading.Event()
+        """Set once it serves or has failed."""
         self._replicas: Sequence[Replica] = ()
 
     @property
@@ -47,10 +50,12 @@ class Deployment:
         for replica in replicas:
             replica.start()
         self.state = State.SERVING
+        self.decided.set()
 
     def fail(self) -> list[Work]:
         """It did not load; returns the work that waited for it."""
         self.state = State.FAILED
+        self.decided.set()
         return self.batcher.clear()
 
     def drain(self) -> None:
