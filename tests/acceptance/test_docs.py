@@ -181,7 +181,8 @@ def test_every_command_in_the_docs_exists() -> None:
     }
     assert typed
     for command in {
-        tuple(re.findall(r"^predictq ((?:models|dead|keys) (?:[a-z]+)|\w+)", line)[0].split()) for line in typed
+        tuple(re.findall(r"^predictq ((?:models|dead|keys|rollout|experiment) (?:[a-z]+)|\w+)", line)[0].split())
+        for line in typed
     }:
         asked = [sys.executable, "-m", "predictq_cli", *command, "--help"]
         helped = subprocess.run(asked, env=python_env(), capture_output=True, text=True, timeout=60, check=False)

@@ -8,11 +8,12 @@ import pytest
 from workers import eventually
 
 from predictq_broker import Code, Delivery, Outcome, Request
-from predictq_registry import StoreError
+from predictq_registry import Route, StoreError
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.catalog import Catalog
 from predictq_worker.deployment import Deployment
 from predictq_worker.metrics import Metrics
+from predictq_worker.rollouts import Rollouts
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work
 
@@ -24,10 +25,10 @@ class FakeRegistry:
         self.versions: dict[str, int] = {}
         self.delay: Callable[[str], object] = lambda _: None
 
-    def resolve(self, model: str, ref: str) -> int:
+    def route(self, model: str, ref: str) -> Route:
         assert ref == "production"
         self.delay(model)
-        return self.versions.get(model, 1)
+        return Route(self.versions.get(model, 1))
 
 
 class FakeReplica:
@@ -81,6 +82,7 @@ class Bench:
         self.catalog = Catalog(
             self.registry,  # type: ignore[arg-type]  # all that a catalog asks of it
             self.launcher.launch,
+            Rollouts(self.registry, "worker", self.settled.extend, room=10, patience=1.0),  # type: ignore[arg-type]  # as the catalog
             batch_limits=BatchLimits(10, 1 << 20, 0.0),
             settle=self.settled.extend,
             metrics=Metrics(),

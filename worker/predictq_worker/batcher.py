@@ -133,6 +133,15 @@ class Batcher:
             queued = [*self._alone, *(work for group in self._groups.values() for work in group)]
         return max((work.delivery.expires for work in queued), default=None)
 
+    def withdraw(self, route: str) -> list[Work]:
+        """Hand back what is queued on that route; the rest stays, and so does the batcher."""
+        with self._changed:
+            queued = [*self._alone, *(work for group in self._groups.values() for work in group)]
+            self._alone = deque(work for work in self._alone if work.route != route)
+            kept = {kind: deque(work for work in group if work.route != route) for kind, group in self._groups.items()}
+            self._groups = defaultdict(deque, {kind: group for kind, group in kept.items() if group})
+        return [work for work in queued if work.route == route]
+
     def clear(self) -> list[Work]:
         """Close, and hand back all that is queued."""
         with self._changed:
