@@ -28,6 +28,7 @@ from predictq_registry.keys import PublicKey, SigningKey
 from predictq_registry.loading import Loaded, Verified, load, verify
 from predictq_registry.manifest import Golden, Manifest, ReleaseFile
 from predictq_registry.package import Package
+from predictq_registry.refusals import Refusal
 from predictq_registry.registry import DEFAULT_URL, Registry
 from predictq_registry.runtimes import Content, Runtime
 from predictq_registry.signature import Signature
@@ -51,6 +52,7 @@ __all__ = [
     "Manifest",
     "Package",
     "PublicKey",
+    "Refusal",
     "Registry",
     "RegistryError",
     "ReleaseFile",

@@ -12,6 +12,7 @@ from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
 from predictq_registry.package import Package
+from predictq_registry.refusals import Refusal, RefusalStore
 from predictq_registry.signing import SignatureStore, sign
 from predictq_registry.storage import open_storage
 
@@ -39,6 +40,7 @@ class Registry:
         <model>/files/<sha256>                    artefact bytes, there before any manifest names them
         <model>/releases/<version>/manifest.json  created exclusively and last: it makes the release exist
         <model>/signatures/<sha256>/<key id>      64 bytes over the manifest of that digest, there before it
+        <model>/refusals/<version>/<digest>.json  why a worker does not let it serve; at most eight reasons
         <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
 
     Any number of processes may read and write at once. Every method may raise `StoreError`.
@@ -124,6 +126,14 @@ class Registry:
         """What is stored as signatures of one release, unverified."""
         _, data = self._manifest(model, version)
         return SignatureStore(self._storage, model).read(data)
+
+    def refuse(self, model: str, version: int, why: str, worker: str) -> None:
+        """Write down why `worker` does not let this release serve, so that whoever published it can see."""
+        RefusalStore(self._storage, check_model(model), version).add(why, worker)
+
+    def refusals(self, model: str, version: int) -> tuple[Refusal, ...]:
+        """Why workers did not let this release serve, the first reason first; none if all that tried did."""
+        return RefusalStore(self._storage, check_model(model), version).read()
 
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""

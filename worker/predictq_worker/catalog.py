@@ -149,6 +149,9 @@ class Catalog:
             stopped = self._stopped
         if stopped:
             deployment.drain()
+        for target, current in list(self._routes.items()):
+            if target.model == deployment.model:
+                self._follow(target, current)  # whoever waits for this one need not wait for the next look
         self._residency.loaded(deployment)
 
     def _too_late(self, deployment: Deployment) -> bool:
@@ -197,15 +200,20 @@ class Catalog:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
         wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
-            try:
-                version = self._registry.resolve(*target)
-            except (RegistryError, OSError):
-                continue  # a registry that is away, or an alias that was removed, stops nothing that serves
-            wanted.add((target.model, version))
-            if version != current.version and current.state is not State.LOADING:
-                self._move(target, current, version)
+            if (version := self._follow(target, current)) is not None:
+                wanted.add((target.model, version))
         self._retire_unused(wanted)
         self._residency.look()
+
+    def _follow(self, target: Target, current: Deployment) -> int | None:
+        """Begin to move one route, or move it, if it points elsewhere; the version it is to lead to, if we can know."""
+        try:
+            version = self._registry.resolve(*target)
+        except (RegistryError, OSError):
+            return None  # a registry that is away, or an alias that was removed, stops nothing that serves
+        if version != current.version and current.state is not State.LOADING:
+            self._move(target, current, version)
+        return version
 
     def _move(self, target: Target, current: Deployment, version: int) -> None:
         with self._lock:
@@ -213,8 +221,8 @@ class Catalog:
                 successor = self._deploy(target.model, version)
             except ReleaseRefused:
                 return  # it was tried, and said why; what serves goes on
-            if successor.state is not State.SERVING:
-                return  # the next look finds it loaded, or not
+            if successor.state is not State.SERVING or self._routes.get(target) is not current:
+                return  # it moves when it has loaded, if it does; or somebody was faster
             self._routes[target] = successor
         self._metrics.swapped(target.model)
         about = {"model": target.model, "ref": target.ref, "old": current.version, "version": version}
