@@ -12,6 +12,7 @@ needs them, so that a process which only follows aliases stays light.
 """
 
 from predictq_registry.aliases import AliasChange, Aliases
+from predictq_registry.cache import Cache, Progress, Stage
 from predictq_registry.columns import Checked, Column
 from predictq_registry.errors import (
     InputError,
@@ -39,6 +40,7 @@ __all__ = [
     "DEFAULT_URL",
     "AliasChange",
     "Aliases",
+    "Cache",
     "Checked",
     "Column",
     "Content",
@@ -51,6 +53,7 @@ __all__ = [
     "Loaded",
     "Manifest",
     "Package",
+    "Progress",
     "PublicKey",
     "Refusal",
     "Registry",
@@ -60,6 +63,7 @@ __all__ = [
     "Runtime",
     "Signature",
     "SigningKey",
+    "Stage",
     "StoreError",
     "Trust",
     "UnknownModel",
