@@ -12,6 +12,7 @@ needs them, so that a process which only follows aliases stays light.
 """
 
 from predictq_registry.aliases import AliasChange, Aliases
+from predictq_registry.cache import Cache, Progress, Stage
 from predictq_registry.columns import Checked, Column
 from predictq_registry.errors import (
     InputError,
@@ -29,6 +30,7 @@ from predictq_registry.keys import PublicKey, SigningKey
 from predictq_registry.loading import Loaded, Verified, load, verify
 from predictq_registry.manifest import Golden, Manifest, ReleaseFile
 from predictq_registry.package import Package
+from predictq_registry.refusals import Refusal
 from predictq_registry.registry import DEFAULT_URL, Registry
 from predictq_registry.rollout import CHALLENGER, CHAMPION, Guards, Rollout, Route, point
 from predictq_registry.runtimes import Content, Runtime
@@ -42,6 +44,7 @@ __all__ = [
     "DEFAULT_URL",
     "AliasChange",
     "Aliases",
+    "Cache",
     "Checked",
     "Column",
     "Content",
@@ -56,7 +59,9 @@ __all__ = [
     "Loaded",
     "Manifest",
     "Package",
+    "Progress",
     "PublicKey",
+    "Refusal",
     "Registry",
     "RegistryError",
     "ReleaseFile",
@@ -66,6 +71,7 @@ __all__ = [
     "Runtime",
     "Signature",
     "SigningKey",
+    "Stage",
     "StoreError",
     "Trust",
     "UnknownModel",

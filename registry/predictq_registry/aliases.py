@@ -96,11 +96,13 @@ class AliasLog:
         self._storage = storage
         self._folder = f"{model}/aliases"
 
-    def current(self) -> Aliases:
-        """The newest table: one listing and one small file."""
+    def current(self, known: Aliases | None = None) -> Aliases:
+        """The newest table: one listing, and one small file unless it is the one that is `known`."""
         revisions = self._revisions()
         if not revisions:
             return Aliases(0, MappingProxyType({}))
+        if known is not None and known.revision == revisions[-1]:
+            return known  # a revision never changes
         entry = self._read(revisions[-1])
         return Aliases(entry.revision, MappingProxyType(entry.table), MappingProxyType(entry.rollouts))
 

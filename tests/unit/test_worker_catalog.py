@@ -140,6 +140,14 @@ def test_a_release_that_loads_during_a_slow_look_is_what_the_next_look_moves_to(
     assert bench.launcher.keys().count(("iris", 2)) == 1
 
 
+def test_a_release_serves_as_soon_as_it_has_loaded_without_waiting_for_another_look(bench: Bench) -> None:
+    bench.load("iris")
+    bench.registry.versions["iris"] = 2
+    bench.catalog.follow()
+    bench.wait()
+    assert bench.version_that_gets("iris") == 2
+
+
 def test_what_no_ref_leads_to_any_more_is_given_up(bench: Bench) -> None:
     bench.load("iris")
     bench.registry.versions["iris"] = 2
