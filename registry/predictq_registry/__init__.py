@@ -25,9 +25,11 @@ from predictq_registry.errors import (
     UnknownRef,
     UntrustedRelease,
 )
+from predictq_registry.judging import Verdict, bucket, judge
 from predictq_registry.keys import PublicKey, SigningKey
 from predictq_registry.loading import Loaded, Verified, load, verify
 from predictq_registry.manifest import Golden, Manifest, ReleaseFile
+from predictq_registry.observations import Arm, Report, Seen, together
 from predictq_registry.package import Package
 from predictq_registry.registry import DEFAULT_URL, Registry
 from predictq_registry.rollout import CHALLENGER, CHAMPION, Guards, Rollout, Route, point
@@ -42,6 +44,7 @@ __all__ = [
     "DEFAULT_URL",
     "AliasChange",
     "Aliases",
+    "Arm",
     "Checked",
     "Column",
     "Content",
@@ -61,9 +64,11 @@ __all__ = [
     "RegistryError",
     "ReleaseFile",
     "ReleaseSignature",
+    "Report",
     "Rollout",
     "Route",
     "Runtime",
+    "Seen",
     "Signature",
     "SigningKey",
     "StoreError",
@@ -71,8 +76,12 @@ __all__ = [
     "UnknownModel",
     "UnknownRef",
     "UntrustedRelease",
+    "Verdict",
     "Verified",
+    "bucket",
+    "judge",
     "load",
     "point",
+    "together",
     "verify",
 ]

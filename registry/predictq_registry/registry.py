@@ -11,6 +11,7 @@ from predictq_registry.errors import InvalidRelease, UnknownModel, UnknownRef
 from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
+from predictq_registry.observations import ObservationStore, Report
 from predictq_registry.package import Package
 from predictq_registry.rollout import Rollout, Route
 from predictq_registry.signing import SignatureStore, sign
@@ -200,6 +201,18 @@ class Registry:
             return self._log(model).change(lambda now: carried_on(alias, seen, then, now), whoever(author), note)
         except Changed:
             return None
+
+    def observe(self, model: str, began: int, report: Report) -> list[Report]:
+        """Keep what one worker saw of the rollout that began with that revision; returns what all of them saw."""
+        self._observations(model, began).write(report)
+        return self.observations(model, began)
+
+    def observations(self, model: str, began: int) -> list[Report]:
+        """What workers saw of the rollout that began with that revision."""
+        return self._observations(model, began).read()
+
+    def _observations(self, model: str, began: int) -> ObservationStore:
+        return ObservationStore(self._storage, check_model(model), began)
 
     def rollback(self, model: str, alias: str, *, author: str | None = None, note: str = "") -> AliasChange:
         """Stop the rollout that is under way; or else let `alias` name what it named before, and again, before that.

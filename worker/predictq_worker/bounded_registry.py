@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from predictq_registry import Package, Registry, Rollout, Route, StoreError
+from predictq_registry import Package, Registry, Report, Rollout, Route, StoreError
 
 __all__ = ["BoundedRegistry"]
 
@@ -40,6 +40,10 @@ class BoundedRegistry:
     def route(self, model: str, ref: str) -> Route:
         """As `Registry.route`."""
         return self._within(self._answer_within, model, partial(self._registry.route, model, ref))
+
+    def observe(self, model: str, began: int, report: Report) -> list[Report]:
+        """As `Registry.observe`."""
+        return self._within(self._answer_within, model, partial(self._registry.observe, model, began, report))
 
     def carry_on(  # noqa: PLR0913  as `Registry.carry_on`
         self,

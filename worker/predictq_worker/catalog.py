@@ -211,6 +211,11 @@ class Catalog:
         with self._lock:
             return self._deploy(model, version)
 
+    def memory_of(self, model: str, version: int) -> int:
+        """As `Releases.memory_of`."""
+        deployment = self._deployments.get((model, version))
+        return deployment.memory() if deployment is not None else 0
+
     def unload(self, model: str) -> None:
         """As `Memory.unload`."""
         with self._lock:

@@ -3,10 +3,13 @@
 import math
 import threading
 import time
+from collections.abc import Callable
 
+from predictq_broker import Outcome
 from predictq_registry import CHALLENGER, CHAMPION, Rollout, point
 from predictq_worker.cold_routes import Target
 from predictq_worker.deployment import Deployment, State
+from predictq_worker.rollouts.tally import Tally
 from predictq_worker.work import Work
 
 __all__ = ["Split"]
@@ -21,6 +24,7 @@ class Split:
         rollout: How far it is.
         since: When it was first seen like that, on the monotonic clock.
         challenger: The release in memory, or on its way there.
+        tally: What was seen of it here.
         trouble: Why the challenger does not load here; empty if it may.
     """
 
@@ -32,6 +36,7 @@ class Split:
         self.since = time.monotonic()
         self.challenger: Deployment | None = None
         self.trouble = ""
+        self.tally = Tally(worker)
         self._worker = worker
         self._room = room
         self._salt = f"{target.model}/{rollout.began}"
@@ -80,6 +85,18 @@ class Split:
                 count = max(0, min(count, math.ceil(max(0.5, share) * self._room) - self._outstanding))
             self._outstanding += count
             return count
+
+    def count(self, arm: str, outcomes: list[Outcome]) -> None:
+        """These came out of one batch of that arm."""
+        if arm == CHALLENGER:
+            self.left(len(outcomes))
+        self.tally.count(arm, outcomes)
+
+    def weigh(self, memory_of: Callable[[str, int], int]) -> None:
+        """See how much memory both hold now."""
+        model = self.target.model
+        self.tally.holds(CHAMPION, memory_of(model, self.champion))
+        self.tally.holds(CHALLENGER, memory_of(model, self.rollout.version))
 
     def left(self, count: int) -> None:
         """So many of the challenger's requests have an outcome."""
