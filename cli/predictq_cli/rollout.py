@@ -40,6 +40,7 @@ def build() -> typer.Typer:
     group.command("recreate", epilog="Example: predictq rollout recreate iris 2")(recreate)
     group.command("rolling", epilog="Example: predictq rollout rolling iris 2 --pause 30")(rolling)
     group.command("canary", epilog="Example: predictq rollout canary iris 2 --steps 0.05,0.2,0.5 --pause 60")(canary)
+    group.command("ab", epilog="Example: predictq rollout ab iris 2 --share 0.5")(ab)
     group.command("promote", epilog="Example: predictq rollout promote iris")(promote)
     group.command("rollback", epilog="Example: predictq rollout rollback iris --note 'too slow'")(rollback)
     return group
@@ -102,6 +103,23 @@ def canary(  # noqa: PLR0913  a command's options are its arguments
     limits = {"errors": errors, "slower": slower, "outputs": outputs, "disagreement": disagreement, "memory": memory}
     plan: Plan = {"share": share, "steps": rest, "pause": pause, "least": least, "guards": limits if guards else None}
     _begin(model, alias, registry, note, json=json, strategy="canary", version=version, **plan)
+
+
+def ab(  # noqa: PLR0913  a command's options are its arguments
+    model: Model,
+    version: Version,
+    *,
+    share: Annotated[float, typer.Option(metavar="SHARE", help="The share of the keys that it gets.")] = 0.5,
+    guards: Guarded = True,
+    alias: Alias = PRODUCTION,
+    note: Note = "",
+    registry: RegistryUrl = DEFAULT_REGISTRY,
+    json: Json = False,
+) -> None:
+    """A share of the keys is the challenger's until you say otherwise; see: predictq experiment report."""
+    limits = {"outputs": None} if guards else None  # that it answers otherwise is the point
+    plan: Plan = {"share": share, "guards": limits}
+    _begin(model, alias, registry, note, json=json, strategy="ab", version=version, **plan)
 
 
 def _shares(text: str) -> list[float]:

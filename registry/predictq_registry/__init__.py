@@ -13,6 +13,7 @@ needs them, so that a process which only follows aliases stays light.
 
 from predictq_registry.aliases import AliasChange, Aliases
 from predictq_registry.columns import Checked, Column
+from predictq_registry.effect import Effect, Group, effect_of, group_of
 from predictq_registry.errors import (
     InputError,
     InvalidKey,
@@ -25,6 +26,7 @@ from predictq_registry.errors import (
     UnknownRef,
     UntrustedRelease,
 )
+from predictq_registry.experiments import FEEDBACK, ExperimentFull, ExperimentStore, Segment
 from predictq_registry.judging import Verdict, bucket, judge
 from predictq_registry.keys import PublicKey, SigningKey
 from predictq_registry.loading import Loaded, Verified, load, verify
@@ -42,6 +44,7 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "DEFAULT_URL",
+    "FEEDBACK",
     "AliasChange",
     "Aliases",
     "Arm",
@@ -49,7 +52,11 @@ __all__ = [
     "Column",
     "Content",
     "Demand",
+    "Effect",
+    "ExperimentFull",
+    "ExperimentStore",
     "Golden",
+    "Group",
     "Guards",
     "InputError",
     "InvalidKey",
@@ -69,6 +76,7 @@ __all__ = [
     "Route",
     "Runtime",
     "Seen",
+    "Segment",
     "Signature",
     "SigningKey",
     "StoreError",
@@ -79,6 +87,8 @@ __all__ = [
     "Verdict",
     "Verified",
     "bucket",
+    "effect_of",
+    "group_of",
     "judge",
     "load",
     "point",

@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from predictq_registry.confidence import Count
 from predictq_registry.storage import Storage
 
-__all__ = ["Arm", "ObservationStore", "Report", "Seen", "together"]
+__all__ = ["Arm", "ObservationStore", "Report", "Seen", "forget_old", "together"]
 
 Counts = dict[str, Annotated[int, Field(ge=0)]]
 
 _MOST_REPORTS: Final = 10_000
+_KEPT: Final = {"observations": 20, "experiments": 5}
+"""How many of each are kept of a model."""
 
 
 class Arm(BaseModel):
@@ -89,6 +91,14 @@ def _understood(data: bytes | None) -> Report | None:
         return Report.model_validate_json(data or b"")
     except (ValidationError, json.JSONDecodeError):
         return None
+
+
+def forget_old(storage: Storage, model: str) -> None:
+    """Remove what was seen of all but the newest rollouts and experiments of a model."""
+    for folder, kept in _KEPT.items():
+        begun = sorted((name for name in storage.names(f"{model}/{folder}") if name.isdecimal()), key=int)
+        for old in begun[:-kept]:
+            storage.remove_folder(f"{model}/{folder}/{old}")
 
 
 def together(reports: Iterable[Seen]) -> Seen:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from predictq_registry.aliases import AliasChange, Aliases, AliasLog, Step
 from predictq_registry.clock import whoever
 from predictq_registry.errors import InvalidRelease, UnknownModel, UnknownRef
+from predictq_registry.experiments import ExperimentStore, newest_experiment
 from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
-from predictq_registry.observations import ObservationStore, Report
+from predictq_registry.observations import ObservationStore, forget_old
 from predictq_registry.package import Package
 from predictq_registry.rollout import Rollout, Route
 from predictq_registry.signing import SignatureStore, sign
@@ -43,7 +44,8 @@ class Registry:
         <model>/releases/<version>/manifest.json  created exclusively and last: it makes the release exist
         <model>/signatures/<sha256>/<key id>      64 bytes over the manifest of that digest, there before it
         <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
-        <model>/observations/<revision>/<run>.json  what one worker saw of the rollout that began with that revision
+        <model>/observations/<revision>/…         what workers saw of the rollout that began with that revision
+        <model>/experiments/<revision>/…          who was shown what in an experiment, and what came of it
 
     Any number of processes may read and write at once. Every method may raise `StoreError`.
     """
@@ -184,7 +186,9 @@ class Registry:
             InvalidRollout: if the alias names that version already.
         """
         self._require(model, rollout.version)
-        return self._log(model).change(lambda now: beginning(model, alias, rollout, now), whoever(author), note)
+        begun = self._log(model).change(lambda now: beginning(model, alias, rollout, now), whoever(author), note)
+        forget_old(self._storage, model)
+        return begun
 
     def carry_on(  # noqa: PLR0913  what is compared, what comes of it, and who says so
         self,
@@ -202,17 +206,17 @@ class Registry:
         except Changed:
             return None
 
-    def observe(self, model: str, began: int, report: Report) -> list[Report]:
-        """Keep what one worker saw of the rollout that began with that revision; returns what all of them saw."""
-        self._observations(model, began).write(report)
-        return self.observations(model, began)
-
-    def observations(self, model: str, began: int) -> list[Report]:
+    def observations(self, model: str, began: int) -> ObservationStore:
         """What workers saw of the rollout that began with that revision."""
-        return self._observations(model, began).read()
-
-    def _observations(self, model: str, began: int) -> ObservationStore:
         return ObservationStore(self._storage, check_model(model), began)
+
+    def experiment(self, model: str, began: int, worker: str = "") -> ExperimentStore:
+        """What is known of the experiment that began with that revision; `worker` may add to it."""
+        return ExperimentStore(self._storage, check_model(model), began, worker)
+
+    def newest_experiment(self, model: str) -> int:
+        """The revision with which the model's newest experiment began; 0 if there was none."""
+        return newest_experiment(self._storage, check_model(model))
 
     def rollback(self, model: str, alias: str, *, author: str | None = None, note: str = "") -> AliasChange:
         """Stop the rollout that is under way; or else let `alias` name what it named before, and again, before that.

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from predictq_broker import Code, Outcome
-from predictq_registry import InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
+from predictq_registry import FEEDBACK, InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
@@ -93,6 +93,9 @@ class Catalog:
 
     def _open_route(self, target: Target) -> None:
         """Find out what `target` means, and see to the work that waits for it; a registry may take its time here."""
+        if target.ref == FEEDBACK:
+            self._rollouts.feedback.take(self._cold.take(target))
+            return
         try:
             route = self._registry.route(*target)
             if target.model in self.held:

@@ -11,6 +11,7 @@ from predictq_registry import CHALLENGER, CHAMPION, RegistryError, Route, Verdic
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import Target
 from predictq_worker.deployment import Deployment
+from predictq_worker.rollouts.feedback import Feedback
 from predictq_worker.rollouts.split import Split
 from predictq_worker.rollouts.tally import FAULTS
 from predictq_worker.rollouts.turns import next_turn
@@ -60,6 +61,7 @@ class Rollouts:
         self._settle: Final = settle
         self._room: Final = room
         self._patience: Final = patience
+        self.feedback: Final = Feedback(registry, worker, settle)
         self._splits: dict[Target, Split] = {}
         self._used = False
         self._releases: Releases | None = None
@@ -76,9 +78,10 @@ class Rollouts:
         return self._thread.is_alive()
 
     def stop(self, timeout: float) -> None:
-        """Say nothing more."""
+        """Say nothing more, and write down the rest."""
         self._stop.set()
         self._thread.join(timeout)
+        self.feedback.write()
 
     # ── requests ──
 
@@ -114,6 +117,8 @@ class Rollouts:
         for (target, arm), group in by_arm.items():
             if arm and (split := self._splits.get(target)) is not None:
                 split.count(arm, group)
+                if split.rollout.strategy == "ab":
+                    self.feedback.expose(target.model, split.rollout.began, arm, group)
 
     # ── the document ──
 
@@ -146,6 +151,7 @@ class Rollouts:
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK):
+            self.feedback.write()
             for split in list(self._splits.values()):
                 try:
                     self._speak_up(split)

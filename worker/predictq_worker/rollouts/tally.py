@@ -91,7 +91,7 @@ def kind_of(output: Any) -> str:  # noqa: ANN401  whatever a model predicts
             steps = round(32 * math.log2(abs(output))) + 10_000  # positive for all that is above 1e-94
             return str(max(1, steps) if output > 0 else -max(1, steps))
         case float():
-            return "0" if output == 0 else "not a number"
+            return "not a number" if output else "0"
         case [int() | float(), *_] if all(isinstance(number, (int, float)) for number in output):
             return f"largest: {max(range(len(output)), key=output.__getitem__)}"
         case str() | int() | None:
