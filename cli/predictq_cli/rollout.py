@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from predictq_cli.compare import compare
 from predictq_cli.exits import Exit, Stop
 from predictq_cli.options import DEFAULT_REGISTRY, Json, Model, RegistryUrl
 from predictq_cli.output import write, write_json
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["build"]
 
 PRODUCTION = "production"
+_COPIED = 0.2
+"""The share of the champion's requests that a canary gets a copy of, where disagreement is looked at."""
+
 Plan = dict[str, Any]
 
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="The version to bring in: the challenger.")]
@@ -41,6 +45,8 @@ def build() -> typer.Typer:
     group.command("rolling", epilog="Example: predictq rollout rolling iris 2 --pause 30")(rolling)
     group.command("canary", epilog="Example: predictq rollout canary iris 2 --steps 0.05,0.2,0.5 --pause 60")(canary)
     group.command("ab", epilog="Example: predictq rollout ab iris 2 --share 0.5")(ab)
+    group.command("shadow", epilog="Example: predictq rollout shadow iris 2 --share 0.1")(shadow)
+    group.command("compare", epilog="Example: predictq rollout compare iris --plot iris.svg")(compare)
     group.command("promote", epilog="Example: predictq rollout promote iris")(promote)
     group.command("rollback", epilog="Example: predictq rollout rollback iris --note 'too slow'")(rollback)
     return group
@@ -102,6 +108,7 @@ def canary(  # noqa: PLR0913  a command's options are its arguments
     share, *rest = _shares(steps)
     limits = {"errors": errors, "slower": slower, "outputs": outputs, "disagreement": disagreement, "memory": memory}
     plan: Plan = {"share": share, "steps": rest, "pause": pause, "least": least, "guards": limits if guards else None}
+    plan["mirror"] = _COPIED if guards and disagreement is not None else 0.0
     _begin(model, alias, registry, note, json=json, strategy="canary", version=version, **plan)
 
 
@@ -120,6 +127,22 @@ def ab(  # noqa: PLR0913  a command's options are its arguments
     limits = {"outputs": None} if guards else None  # that it answers otherwise is the point
     plan: Plan = {"share": share, "guards": limits}
     _begin(model, alias, registry, note, json=json, strategy="ab", version=version, **plan)
+
+
+def shadow(  # noqa: PLR0913  a command's options are its arguments
+    model: Model,
+    version: Version,
+    *,
+    share: Annotated[float, typer.Option(metavar="SHARE", help="Of how many requests it gets a copy.")] = 1.0,
+    guards: Guarded = True,
+    alias: Alias = PRODUCTION,
+    note: Note = "",
+    registry: RegistryUrl = DEFAULT_REGISTRY,
+    json: Json = False,
+) -> None:
+    """The challenger is asked the same when there is time, and answers nobody; see: predictq rollout compare."""
+    plan: Plan = {"mirror": share, "guards": {} if guards else None}
+    _begin(model, alias, registry, note, json=json, strategy="shadow", version=version, **plan)
 
 
 def _shares(text: str) -> list[float]:

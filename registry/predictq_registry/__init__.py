@@ -13,6 +13,7 @@ needs them, so that a process which only follows aliases stays light.
 
 from predictq_registry.aliases import AliasChange, Aliases
 from predictq_registry.columns import Checked, Column
+from predictq_registry.comparison import Comparison, Contrast, Pair, contrast
 from predictq_registry.effect import Effect, Group, effect_of, group_of
 from predictq_registry.errors import (
     InputError,
@@ -50,7 +51,9 @@ __all__ = [
     "Arm",
     "Checked",
     "Column",
+    "Comparison",
     "Content",
+    "Contrast",
     "Demand",
     "Effect",
     "ExperimentFull",
@@ -66,6 +69,7 @@ __all__ = [
     "Loaded",
     "Manifest",
     "Package",
+    "Pair",
     "PublicKey",
     "Registry",
     "RegistryError",
@@ -87,6 +91,7 @@ __all__ = [
     "Verdict",
     "Verified",
     "bucket",
+    "contrast",
     "effect_of",
     "group_of",
     "judge",

@@ -60,7 +60,9 @@ def objection(guards: Guards, seen: Seen) -> str:
 def _objections(guards: Guards, seen: Seen) -> Iterator[str]:
     champion, challenger = seen.champion, seen.challenger
     alpha = guards.alpha / 4  # four of the guards may err
-    errors, usual = Count(challenger.errors, challenger.answers), Count(champion.errors, champion.answers)
+    copies = seen.comparison
+    asked = challenger.answers + copies.compared + copies.failed
+    errors, usual = Count(challenger.errors + copies.failed, asked), Count(champion.errors, champion.answers)
     if guards.errors is not None and surely_more(errors, usual, guards.errors, alpha):
         yield f"errors: {_said(errors)} of its answers, of the champion's {_said(usual)}"
     if guards.slower is not None and (slow := _slow(champion, challenger, guards.slower, alpha)):

@@ -7,10 +7,11 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from predictq_registry.comparison import Comparison, merged
 from predictq_registry.confidence import Count
 from predictq_registry.storage import Storage
 
-__all__ = ["Arm", "ObservationStore", "Report", "Seen", "forget_old", "together"]
+__all__ = ["Arm", "ObservationStore", "Report", "Seen", "forget_old", "newest_rollout", "together"]
 
 Counts = dict[str, Annotated[int, Field(ge=0)]]
 
@@ -40,26 +41,24 @@ class Arm(BaseModel):
 
 
 class Seen(BaseModel):
-    """Both arms, and the requests that both were asked.
+    """Both arms, and what both said to the same.
 
     Attributes:
         champion: Of the version that the alias names.
         challenger: Of the version that is rolled out.
-        compared: Requests that both have answered.
-        differing: Those of them whose answers differ.
+        comparison: What both said to the same requests.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     champion: Arm = Arm()
     challenger: Arm = Arm()
-    compared: Annotated[int, Field(ge=0)] = 0
-    differing: Annotated[int, Field(ge=0)] = 0
+    comparison: Comparison = Comparison()
 
     @property
     def disagreement(self) -> Count:
         """How many of those compared differ."""
-        return Count(self.differing, self.compared)
+        return Count(self.comparison.differing, self.comparison.compared)
 
 
 class Report(Seen):
@@ -93,6 +92,11 @@ def _understood(data: bytes | None) -> Report | None:
         return None
 
 
+def newest_rollout(storage: Storage, model: str) -> int:
+    """The revision with which the newest rollout of which anything was seen began; 0 if there was none."""
+    return max((int(name) for name in storage.names(f"{model}/observations") if name.isdecimal()), default=0)
+
+
 def forget_old(storage: Storage, model: str) -> None:
     """Remove what was seen of all but the newest rollouts and experiments of a model."""
     for folder, kept in _KEPT.items():
@@ -107,8 +111,7 @@ def together(reports: Iterable[Seen]) -> Seen:
     return Seen(
         champion=_sum(seen.champion for seen in every),
         challenger=_sum(seen.challenger for seen in every),
-        compared=sum(seen.compared for seen in every),
-        differing=sum(seen.differing for seen in every),
+        comparison=merged(seen.comparison for seen in every),
     )
 
 

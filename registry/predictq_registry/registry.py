@@ -12,7 +12,7 @@ from predictq_registry.experiments import ExperimentStore, newest_experiment
 from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
-from predictq_registry.observations import ObservationStore, forget_old
+from predictq_registry.observations import ObservationStore, forget_old, newest_rollout
 from predictq_registry.package import Package
 from predictq_registry.rollout import Rollout, Route
 from predictq_registry.signing import SignatureStore, sign
@@ -213,6 +213,10 @@ class Registry:
     def experiment(self, model: str, began: int, worker: str = "") -> ExperimentStore:
         """What is known of the experiment that began with that revision; `worker` may add to it."""
         return ExperimentStore(self._storage, check_model(model), began, worker)
+
+    def newest_rollout(self, model: str) -> int:
+        """The revision with which the newest rollout of which anything was seen began; 0 if there was none."""
+        return newest_rollout(self._storage, check_model(model))
 
     def newest_experiment(self, model: str) -> int:
         """The revision with which the model's newest experiment began; 0 if there was none."""

@@ -4,15 +4,15 @@ import random
 
 import pytest
 
-from predictq_registry import Arm, Guards, Rollout, Seen, Verdict, bucket, judge
+from predictq_registry import Arm, Comparison, Guards, Rollout, Seen, Verdict, bucket, judge
 from predictq_registry.confidence import Count, interval, surely_more
 from predictq_registry.judging import objection
 
 GUARDS = Guards()
 
 
-def seen(champion: Arm, challenger: Arm, **more: int) -> Seen:
-    return Seen(champion=champion, challenger=challenger, **more)
+def seen(champion: Arm, challenger: Arm, **compared: int) -> Seen:
+    return Seen(champion=champion, challenger=challenger, comparison=Comparison.model_validate(compared))
 
 
 def took(seconds: float, times: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ is loaded, checked and warm.
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from predictq_broker import Code, Outcome
@@ -16,6 +16,7 @@ from predictq_registry import FEEDBACK, InvalidName, InvalidRelease, RegistryErr
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
+from predictq_worker.complaints import trouble
 from predictq_worker.deployment import Deployment, State
 from predictq_worker.metrics import Metrics
 from predictq_worker.refusals import Refusals
@@ -26,8 +27,6 @@ from predictq_worker.work import Work, failure
 __all__ = ["Catalog"]
 
 _logger = logging.getLogger(__name__)
-_RETRY_MOST = 300.0
-"""Seconds after which a release that is itself to blame for not loading is tried again at the latest."""
 
 
 class Catalog:
@@ -135,7 +134,7 @@ class Catalog:
         try:
             self._launch(deployment)
         except (ReleaseRefused, InvalidRelease) as error:
-            self._failed_to_load(deployment, str(error), _RETRY_MOST)
+            self._failed_to_load(deployment, str(error), to_blame=True)
             return
         except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
             self._failed_to_load(deployment, str(error) or type(error).__name__)
@@ -148,9 +147,9 @@ class Catalog:
                 deployment.drain()
         self._evict(keep=deployment)
 
-    def _failed_to_load(self, deployment: Deployment, reason: str, *most: float) -> None:
+    def _failed_to_load(self, deployment: Deployment, reason: str, *, to_blame: bool = False) -> None:
         with self._lock:
-            self._refusals.add(*deployment.key, reason, *most)
+            self._refusals.add(*deployment.key, reason, to_blame=to_blame)
             self._forget(deployment)
             waiting = deployment.fail()
         self._metrics.loaded(deployment.model, "failed")
@@ -214,6 +213,12 @@ class Catalog:
         with self._lock:
             return self._deploy(model, version)
 
+    def drop(self, deployment: Deployment) -> None:
+        """As `Releases.drop`."""
+        with self._lock:
+            self._forget(deployment)
+        deployment.drain()
+
     def memory_of(self, model: str, version: int) -> int:
         """As `Releases.memory_of`."""
         deployment = self._deployments.get((model, version))
@@ -221,13 +226,9 @@ class Catalog:
 
     def unload(self, model: str) -> None:
         """As `Memory.unload`."""
-        with self._lock:
-            of_model = [deployment for deployment in self._deployments.values() if deployment.model == model]
-            for deployment in of_model:
-                self._forget(deployment)
-        for deployment in of_model:
+        for deployment in [deployment for deployment in list(self._deployments.values()) if deployment.model == model]:
             deployment.decided.wait()
-            deployment.drain()
+            self.drop(deployment)
             deployment.join(timeout=60.0)
             deployment.kill()
 
@@ -245,18 +246,15 @@ class Catalog:
     def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
         self._routes[target] = deployment
         self._metrics.swapped(target.model)
-        about = {"model": target.model, "ref": target.ref, "old": old, "version": deployment.version}
-        _logger.info("swapped", extra=about)
+        _logger.info("swapped", extra={**target._asdict(), "old": old, "version": deployment.version})
 
     def _retire_unused(self, wanted: Collection[tuple[str, int]]) -> None:
         """Let what no ref leads to, now or at the next look, answer what it has, then give its memory back."""
         with self._lock:
             used = {deployment.key for deployment in self._routes.values()} | set(wanted)
             unused = [d for d in self._deployments.values() if d.state is State.SERVING and d.key not in used]
-            for deployment in unused:
-                self._forget(deployment)
         for deployment in unused:
-            deployment.drain()
+            self.drop(deployment)
 
     def _evict(self, keep: Deployment) -> None:
         """Unload what was used least recently until the rest fits the budget."""
@@ -267,8 +265,7 @@ class Catalog:
                 if not idle:
                     return
                 victim = min(idle, key=lambda deployment: deployment.last_used)
-                self._forget(victim)
-            victim.drain()
+                self.drop(victim)
             victim.join(timeout=60.0)
             self._metrics.evicted(victim.model)
             _logger.info("evicted", extra={"model": victim.model, "version": victim.version})
@@ -277,25 +274,16 @@ class Catalog:
 
     def resident(self) -> dict[str, int]:
         """The models in memory, with the bytes their runners hold."""
-        memory: dict[str, int] = {}
+        memory = Counter[str]()
         for deployment in list(self._deployments.values()):
             if deployment.state is State.SERVING:
-                memory[deployment.model] = memory.get(deployment.model, 0) + deployment.memory()
+                memory[deployment.model] += deployment.memory()
         return memory
 
     def ailing(self, models: Iterable[str], ref: str = "production") -> list[str]:
         """Why the worker cannot answer for `models`, if it cannot; one sentence for each reason."""
-        sentences: list[str] = []
-        for model in models:
-            deployment = self._routes.get(Target(model, ref))
-            if deployment is None:
-                why = self._refusals.last(model)
-                sentences.append(f"{model}@{ref} is not loaded{': ' + why if why else ''}")
-            elif deployment.state is not State.SERVING:
-                sentences.append(f"{model}@{ref} is {deployment.state.value}")
-            elif not deployment.alive:
-                sentences.append(f"{model}@{ref} has no living runner")
-        return sentences
+        wanted = [Target(model, ref) for model in models]
+        return [why for target in wanted if (why := trouble(target, self._routes.get(target), self._refusals))]
 
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""

@@ -16,7 +16,7 @@ from predictq_worker.rollouts.split import Split
 from predictq_worker.rollouts.tally import FAULTS
 from predictq_worker.rollouts.turns import next_turn
 from predictq_worker.runner import ReleaseRefused
-from predictq_worker.work import Work
+from predictq_worker.work import SHADOW, Work
 
 __all__ = ["Releases", "Rollouts"]
 
@@ -36,6 +36,10 @@ class Releases(Protocol):
 
     def route(self, works: list[Work]) -> None:
         """Queue each with the release it asks for."""
+        ...
+
+    def drop(self, deployment: Deployment) -> None:
+        """Let it answer what it has, then give its memory back."""
         ...
 
     def memory_of(self, model: str, version: int) -> int:
@@ -106,7 +110,7 @@ class Rollouts:
         ]
         if again and self._releases is not None:
             self._releases.route(again)
-        return [outcome for outcome in outcomes if not _fails_on_trial(outcome)]
+        return [outcome for outcome in outcomes if outcome.result.route != SHADOW and not _fails_on_trial(outcome)]
 
     def _count(self, outcomes: list[Outcome]) -> None:
         """They are of one batch, and of as many rollouts as there are aliases of this release."""
@@ -146,6 +150,8 @@ class Rollouts:
     def _end(self, split: Split, releases: Releases) -> None:
         """Not ours any more: what still waits for the challenger goes to what serves now."""
         del self._splits[split.target]
+        if split.rollout.strategy == "shadow" and split.challenger is not None:
+            releases.drop(split.challenger)  # it has given way for ever: whoever answers is loaded anew
         if works := split.withdraw():
             releases.route(works)
 
@@ -175,7 +181,7 @@ class Rollouts:
         model, rollout = split.target.model, split.rollout
         if self._releases is not None:
             split.weigh(self._releases.memory_of)
-        seen = together(self._registry.observe(model, rollout.began, split.tally.report()))
+        seen = together(self._registry.observe(model, rollout.began, split.report()))
         if split.trouble:
             return Verdict("stop", f"version {rollout.version} does not serve on {self.worker}: {split.trouble}")
         verdict = judge(rollout, seen, split.waited)
