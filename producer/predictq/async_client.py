@@ -10,6 +10,7 @@ from predictq.asking import Options, build_request, checked_queue
 from predictq.call import Call, Event, tell
 from predictq.connection import Connection
 from predictq.exchange import Exchange
+from predictq.feedback import REF, report_of
 from predictq.gate import Gate
 from predictq.prediction import Prediction
 from predictq.settings import Settings
@@ -103,6 +104,18 @@ class AsyncClient:
         request = build_request(self._settings, exchange.ids, model, rows, reply_to=queue, **options)
         await self._judged(exchange, SentCall(request, self._settings.retry_for, chosen="id" in options))
         return request.id
+
+    async def feedback(
+        self,
+        prediction: Prediction | str,
+        value: float,
+        *,
+        model: str = "",
+        timeout: float = 30.0,  # noqa: ASYNC109  it is the request's deadline too
+    ) -> None:
+        """Report what came of a prediction, as `Client.feedback`."""
+        asked, rows = report_of(prediction, value, model)
+        await self.predict(asked, rows, timeout=timeout, ref=REF)
 
     def map(
         self, model: str, rows: Rows, *, chunk: int = 1000, window: int | None = None, **options: Unpack[Options]

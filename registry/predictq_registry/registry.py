@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from predictq_registry.aliases import AliasChange, Aliases, AliasLog, Step
 from predictq_registry.clock import whoever
 from predictq_registry.errors import InvalidRelease, UnknownModel, UnknownRef
+from predictq_registry.experiments import ExperimentStore, newest_experiment
 from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
+from predictq_registry.observations import ObservationStore, forget_old, newest_rollout
 from predictq_registry.package import Package
+from predictq_registry.refusals import Refusal, RefusalStore
+from predictq_registry.rollout import Rollout, Route
 from predictq_registry.signing import SignatureStore, sign
+from predictq_registry.steps import Changed, back, beginning, carried_on
 from predictq_registry.storage import open_storage
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
+    from predictq_registry.cache import Cache
+    from predictq_registry.manifest import ReleaseFile
     from predictq_registry.publishing import Draft
     from predictq_registry.samples import SampleSource
     from predictq_registry.signing import ReleaseSignature
@@ -39,14 +47,20 @@ class Registry:
         <model>/files/<sha256>                    artefact bytes, there before any manifest names them
         <model>/releases/<version>/manifest.json  created exclusively and last: it makes the release exist
         <model>/signatures/<sha256>/<key id>      64 bytes over the manifest of that digest, there before it
+        <model>/refusals/<version>/<digest>.json  why a worker does not let it serve; at most eight reasons
         <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
+        <model>/observations/<revision>/…         what workers saw of the rollout that began with that revision
+        <model>/experiments/<revision>/…          who was shown what in an experiment, and what came of it
 
     Any number of processes may read and write at once. Every method may raise `StoreError`.
     """
 
-    def __init__(self, url: str = DEFAULT_URL) -> None:
+    def __init__(self, url: str = DEFAULT_URL, cache: Cache | None = None) -> None:
+        """`cache`: where files of a remote store are kept; a store on this machine needs none."""
         self.url = url
         self._storage = open_storage(url)
+        self._cache = cache if self._storage.remote else None
+        self._newest: dict[str, Aliases] = {}
 
     def publish(  # noqa: PLR0913  what a release is made of, by name
         self,
@@ -125,9 +139,21 @@ class Registry:
         _, data = self._manifest(model, version)
         return SignatureStore(self._storage, model).read(data)
 
+    def refuse(self, model: str, version: int, why: str, worker: str) -> None:
+        """Write down why `worker` does not let this release serve, so that whoever published it can see."""
+        RefusalStore(self._storage, check_model(model), version).add(why, worker)
+
+    def refusals(self, model: str, version: int) -> tuple[Refusal, ...]:
+        """Why workers did not let this release serve, the first reason first; none if all that tried did."""
+        return RefusalStore(self._storage, check_model(model), version).read()
+
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""
         return [name for name in self._storage.names("") if is_name(name) and self._has_release(name)]
+
+    def listed(self) -> list[str]:
+        """As `models`, with names perhaps that no release has yet: one listing, however many models there are."""
+        return [name for name in self._storage.names("") if is_name(name)]
 
     def versions(self, model: str) -> list[int]:
         """The versions of a model, ascending; `UnknownModel` if there is none."""
@@ -141,7 +167,7 @@ class Registry:
         return [version for version in self._numbers(model) if self._storage.exists(_manifest_path(model, version))]
 
     def _has_release(self, model: str) -> bool:
-        """Asked of every model several times a second, so it looks at the newest release and no further."""
+        """Looks at the newest release and no further."""
         return any(self._storage.exists(_manifest_path(model, version)) for version in reversed(self._numbers(model)))
 
     def _numbers(self, model: str) -> list[int]:
@@ -155,7 +181,10 @@ class Registry:
 
     def aliases(self, model: str) -> Aliases:
         """The current aliases of a model; revision 0 if it never had one. Cheap enough to ask every second."""
-        return self._log(model).current()
+        aliases = self._log(model).current(self._newest.get(model))
+        if aliases.revision:  # anybody can ask for a model that does not exist
+            self._newest[model] = aliases
+        return aliases
 
     def history(self, model: str, alias: str | None = None) -> list[AliasChange]:
         """Every change of the model's aliases, or of one alias, oldest first."""
@@ -170,27 +199,65 @@ class Registry:
         step = Step(alias, version, "set")
         return self._log(model).change(lambda _: step, whoever(author), note)
 
+    def roll_out(
+        self, model: str, alias: str, rollout: Rollout, *, author: str | None = None, note: str = ""
+    ) -> AliasChange:
+        """Begin to bring a version to `alias`; a rollout of that alias that is under way ends with it.
+
+        Raises:
+            UnknownRef: if there is no such version, or no such alias whose version it could replace.
+            InvalidRollout: if the alias names that version already.
+        """
+        self._require(model, rollout.version)
+        begun = self._log(model).change(lambda now: beginning(model, alias, rollout, now), whoever(author), note)
+        forget_old(self._storage, model)
+        return begun
+
+    def carry_on(  # noqa: PLR0913  what is compared, what comes of it, and who says so
+        self,
+        model: str,
+        alias: str,
+        seen: Rollout,
+        then: Rollout | Literal["promote", "stop"],
+        *,
+        author: str | None = None,
+        note: str = "",
+    ) -> AliasChange | None:
+        """Replace the rollout `seen` by its next step, or end it; None if it is no longer as it was seen."""
+        try:
+            return self._log(model).change(lambda now: carried_on(alias, seen, then, now), whoever(author), note)
+        except Changed:
+            return None
+
+    def observations(self, model: str, began: int) -> ObservationStore:
+        """What workers saw of the rollout that began with that revision."""
+        return ObservationStore(self._storage, check_model(model), began)
+
+    def experiment(self, model: str, began: int, worker: str = "") -> ExperimentStore:
+        """What is known of the experiment that began with that revision; `worker` may add to it."""
+        return ExperimentStore(self._storage, check_model(model), began, worker)
+
+    def newest_rollout(self, model: str) -> int:
+        """The revision with which the newest rollout of which anything was seen began; 0 if there was none."""
+        return newest_rollout(self._storage, check_model(model))
+
+    def newest_experiment(self, model: str) -> int:
+        """The revision with which the model's newest experiment began; 0 if there was none."""
+        return newest_experiment(self._storage, check_model(model))
+
     def rollback(self, model: str, alias: str, *, author: str | None = None, note: str = "") -> AliasChange:
-        """Let `alias` name what it named before; again, what it named before that.
+        """Stop the rollout that is under way; or else let `alias` name what it named before, and again, before that.
 
         Raises:
             UnknownRef: if there is no such alias, or nothing it named before.
         """
         self.versions(model)
-        return self._log(model).change(lambda _: self._before(model, alias), whoever(author), note)
+        return self._log(model).change(lambda now: self._back(model, alias, now), whoever(author), note)
 
-    def _before(self, model: str, alias: str) -> Step:
-        stack: list[int] = []
-        for change in self.history(model, alias):
-            if change.action == "rollback":
-                stack.pop()
-            elif stack[-1:] != [change.version]:
-                stack.append(change.version)
-        if not stack:
+    def _back(self, model: str, alias: str, current: Aliases) -> Step:
+        if alias not in current.table:
             raise self._unknown(model, alias)
-        if len(stack) == 1:
-            raise UnknownRef(f"alias {alias!r} of {model!r} named nothing before version {stack[0]}")
-        return Step(alias, stack[-2], "rollback")
+        return back(model, alias, current, self.history(model, alias))
 
     def resolve(self, model: str, ref: str) -> int:
         """The version that `ref`, an alias or a version in digits, names now.
@@ -199,25 +266,32 @@ class Registry:
             UnknownModel: if the model has no release.
             UnknownRef: if it has no such alias or version; the sentence lists the aliases there are.
         """
+        return self.route(model, ref).version
+
+    def route(self, model: str, ref: str) -> Route:
+        """As `resolve`, with the rollout that is under way."""
         if is_version(ref):
             self._require(model, int(ref))
-            return int(ref)
-        version = self.aliases(model).table.get(ref) if is_name(model) else None
-        if version is None:
+            return Route(int(ref))
+        current = self.aliases(model) if is_name(model) else None
+        if current is None or ref not in current.table:
             self.versions(model)
             raise self._unknown(model, ref)
-        return version
+        return Route(current.table[ref], current.rollouts.get(ref))
 
     def fetch(self, model: str, version: int) -> Package:
         """The bytes of one release as the store gives them: not yet trusted, see `load`."""
         manifest, data = self._manifest(model, version)
-        files = {file.name: self._file(model, file.sha256) for file in manifest.files}
+        files = {file.name: self._file(model, file) for file in manifest.files}
         return Package(manifest, data, files, SignatureStore(self._storage, model).read(data))
 
-    def _file(self, model: str, sha256: str) -> bytes:
-        data = self._storage.read(_file_path(model, sha256))
+    def _file(self, model: str, file: ReleaseFile) -> bytes:
+        path = _file_path(model, file.sha256)
+        if self._cache is not None:
+            return self._cache.get(file, partial(self._storage.read_part, path))
+        data = self._storage.read(path)
         if data is None:
-            raise InvalidRelease(f"the file {sha256} of {model!r} is missing in the registry {self.url!r}")
+            raise InvalidRelease(f"the file {file.sha256} of {model!r} is missing in the registry {self.url!r}")
         return data
 
     def _manifest(self, model: str, version: int) -> tuple[Manifest, bytes]:

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
-from predictq_registry import Package, Registry, StoreError
+from predictq_registry import ExperimentStore, Package, Registry, Report, Rollout, Route, Segment, StoreError
 
 __all__ = ["BoundedRegistry"]
 
@@ -32,18 +32,53 @@ class BoundedRegistry:
         self._answer_within: Final = answer_within
         self._lock: Final = threading.Lock()
         self._hanging: set[str] = set()
+        self._experiments: dict[tuple[str, int], ExperimentStore] = {}
 
-    def models(self) -> list[str]:
-        """As `Registry.models`."""
-        return self._within(self._answer_within, "", self._registry.models)
+    def listed(self) -> list[str]:
+        """As `Registry.listed`."""
+        return self._within(self._answer_within, "", self._registry.listed)
 
-    def resolve(self, model: str, ref: str) -> int:
-        """As `Registry.resolve`."""
-        return self._within(self._answer_within, model, partial(self._registry.resolve, model, ref))
+    def route(self, model: str, ref: str) -> Route:
+        """As `Registry.route`."""
+        return self._within(self._answer_within, model, partial(self._registry.route, model, ref))
+
+    def observe(self, model: str, began: int, report: Report) -> list[Report]:
+        """Keep what this worker saw of the rollout that began with that revision; returns what all saw."""
+        store = self._registry.observations(model, began)
+        self._within(self._answer_within, model, partial(store.write, report))
+        return self._within(self._answer_within, model, store.read)
+
+    def newest_experiment(self, model: str) -> int:
+        """As `Registry.newest_experiment`."""
+        return self._within(self._answer_within, model, partial(self._registry.newest_experiment, model))
+
+    def record(self, model: str, began: int, worker: str, segment: Segment) -> None:
+        """Write that down of the experiment that began with that revision, as `ExperimentStore.add`."""
+        if (model, began) not in self._experiments:
+            self._experiments[model, began] = self._registry.experiment(model, began, worker)
+        self._within(self._answer_within, model, partial(self._experiments[model, began].add, segment))
+
+    def carry_on(  # noqa: PLR0913  as `Registry.carry_on`
+        self,
+        model: str,
+        alias: str,
+        seen: Rollout,
+        then: Rollout | Literal["promote", "stop"],
+        *,
+        author: str,
+        note: str,
+    ) -> bool:
+        """As `Registry.carry_on`; whether it was as it was seen."""
+        change = partial(self._registry.carry_on, model, alias, seen, then, author=author, note=note)
+        return self._within(self._answer_within, model, change) is not None
 
     def fetch(self, model: str, version: int) -> Package:
         """As `Registry.fetch`."""
         return self._within(self._fetch_within, model, partial(self._registry.fetch, model, version))
+
+    def refuse(self, model: str, version: int, why: str, worker: str) -> None:
+        """As `Registry.refuse`."""
+        self._within(self._answer_within, model, partial(self._registry.refuse, model, version, why, worker))
 
     def _within(self, seconds: float, model: str, question: Callable[[], T]) -> T:
         with self._lock:

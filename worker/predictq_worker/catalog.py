@@ -10,32 +10,26 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from contextlib import suppress
 
 from predictq_broker import Code, Outcome
-from predictq_registry import InvalidName, InvalidRelease, RegistryError, UnknownModel, UnknownRef
+from predictq_registry import FEEDBACK, InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
+from predictq_worker.complaints import trouble
 from predictq_worker.deployment import Deployment, State
+from predictq_worker.loads import Loads
 from predictq_worker.metrics import Metrics
+from predictq_worker.refusals import Refusals
+from predictq_worker.residency import Residency
+from predictq_worker.rollouts import Recreations, Rollouts
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work, failure
 
 __all__ = ["Catalog"]
 
 _logger = logging.getLogger(__name__)
-_RETRY, _RETRY_MOST = 5.0, 300.0
-"""Seconds before a release that did not load is tried again; twice as long each time it is itself to blame."""
-
-
-class Failure(NamedTuple):
-    """A release that did not load."""
-
-    reason: str
-    again: float
-    """When it may be tried again, on the monotonic clock."""
-    tries: int
 
 
 class Catalog:
@@ -45,6 +39,7 @@ class Catalog:
         self,
         registry: BoundedRegistry,
         launch: Callable[[Deployment], None],
+        rollouts: Rollouts,
         *,
         batch_limits: BatchLimits,
         settle: Callable[[Sequence[Outcome]], None],
@@ -54,16 +49,20 @@ class Catalog:
     ) -> None:
         self._registry = registry
         self._launch = launch
+        self._rollouts = rollouts
+        self._recreations = Recreations(registry, rollouts.worker)
         self._batch_limits = batch_limits
         self._settle = settle
         self._metrics = metrics
-        self._memory_budget = memory_budget
-        self._fixed = frozenset(fixed)  # what the worker was told to serve is never unloaded for another
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
         self._deployments: dict[tuple[str, int], Deployment] = {}
-        self._failed: dict[tuple[str, int], Failure] = {}
+        self._refusals = Refusals()
         self._cold = ColdRoutes(self._open_route)
+        self._loads = Loads(self._load)
+        self._residency = Residency(
+            memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
+        )
         self._stopped = False
 
     def start(self) -> None:
@@ -87,16 +86,25 @@ class Catalog:
             self._route(Target(*target), group)
 
     def _route(self, target: Target, works: list[Work]) -> None:
+        if self._recreations.park(target.model, works):
+            return
+        works = self._rollouts.divert(target, works)
         deployment = self._routes.get(target)
-        if deployment is None or not deployment.put(works):
+        if works and (deployment is None or not deployment.put(works)):
             self._cold.put(target, works)
 
     def _open_route(self, target: Target) -> None:
         """Find out what `target` means, and see to the work that waits for it; a registry may take its time here."""
+        if target.ref == FEEDBACK:
+            self._rollouts.feedback.take(self._cold.take(target))
+            return
         try:
-            version = self._registry.resolve(*target)
+            route = self._registry.route(*target)
+            if target.model in self.halted:
+                self.route(self._cold.take(target))  # to be parked, or to come back here
+                return
             with self._lock:
-                deployment = self._routes[target] = self._deploy(target.model, version)
+                deployment = self._routes[target] = self._deploy(target.model, route.version)
                 works = self._cold.take(target)
                 queued = deployment.put(works)
         except (UnknownModel, UnknownRef, InvalidName) as error:
@@ -109,45 +117,58 @@ class Catalog:
                 self._refuse(works, Code.MODEL_UNAVAILABLE, "the release was just unloaded; ask again")
 
     def _refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
-        self._settle([failure(work.delivery, code, message) for work in works])
+        self._settle([failure(work.delivery, code, message, route=work.route) for work in works])
 
     def _deploy(self, model: str, version: int) -> Deployment:
         """The deployment of that version, which loads if it is not there; to be called under the lock."""
         deployment = self._deployments.get((model, version))
         if deployment is not None and deployment.state in (State.LOADING, State.SERVING):
             return deployment
-        failed = self._failed.get((model, version))
-        if failed is not None and time.monotonic() < failed.again:
-            raise ReleaseRefused(failed.reason)
+        if reason := self._refusals.reason(model, version):
+            raise ReleaseRefused(reason)
         deployment = Deployment(model, version, Batcher(self._batch_limits))
-        threading.Thread(target=self._load, args=(deployment,), name=f"load-{model}-{version}", daemon=True).start()
+        self._loads.put(deployment)
         self._deployments[deployment.key] = deployment  # not before it loads: there may be no thread to be had
         return deployment
 
     # ── releases ──
 
     def _load(self, deployment: Deployment) -> None:
+        started = time.monotonic()
+        if self._too_late(deployment):
+            return
         try:
+            self._residency.expect(deployment)
             self._launch(deployment)
         except (ReleaseRefused, InvalidRelease) as error:
-            self._failed_to_load(deployment, str(error), _RETRY_MOST)
+            self._failed_to_load(deployment, str(error), to_blame=True)
             return
         except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
-            self._failed_to_load(deployment, str(error) or type(error).__name__, _RETRY)
+            self._failed_to_load(deployment, str(error) or type(error).__name__)
             return
-        self._metrics.loaded(deployment.model, "ok")
+        self._metrics.loaded(deployment.model, "ok", time.monotonic() - started)
+        self._refusals.forget(*deployment.key)
         with self._lock:
-            self._failed.pop(deployment.key, None)
             stopped = self._stopped
         if stopped:
             deployment.drain()
-        self._evict(keep=deployment)
+        self._hurry(deployment.model)
+        self._residency.loaded(deployment)
 
-    def _failed_to_load(self, deployment: Deployment, reason: str, most: float) -> None:
+    def _too_late(self, deployment: Deployment) -> bool:
+        """Whether all who waited for its turn to load have given up meanwhile; they are told, and it is forgotten."""
+        waits_until = deployment.batcher.waits_until
+        if waits_until is None or waits_until > time.monotonic():
+            return False
         with self._lock:
-            tries = self._failed[deployment.key].tries + 1 if deployment.key in self._failed else 1
-            pause = min(_RETRY * 2 ** (tries - 1), most)
-            self._failed[deployment.key] = Failure(reason, time.monotonic() + pause, tries)
+            self._forget(deployment)
+            waiting = deployment.fail()
+        self._refuse(waiting, Code.DEADLINE_EXCEEDED, "its deadline passed while other models were being loaded")
+        return True
+
+    def _failed_to_load(self, deployment: Deployment, reason: str, *, to_blame: bool = False) -> None:
+        with self._lock:
+            self._refusals.add(*deployment.key, reason, to_blame=to_blame)
             self._forget(deployment)
             waiting = deployment.fail()
         self._metrics.loaded(deployment.model, "failed")
@@ -164,13 +185,13 @@ class Catalog:
     def preload(self, models: Iterable[str], ref: str = "production") -> None:
         """Load what `ref` means for each of `models` before anybody asks."""
         for model in models:
-            route = self._routes.get(Target(model, ref))
-            if route is not None and route.state in (State.LOADING, State.SERVING):
+            open_one = self._routes.get(Target(model, ref))
+            if model in self.halted or (open_one is not None and open_one.state in (State.LOADING, State.SERVING)):
                 continue  # only `follow` moves a route that is open, and only to what is loaded
             try:
-                version = self._registry.resolve(model, ref)
+                route = self._registry.route(model, ref)
                 with self._lock:
-                    self._routes[Target(model, ref)] = self._deploy(model, version)
+                    self._routes[Target(model, ref)] = self._deploy(model, route.version)
             except (RegistryError, OSError, ReleaseRefused) as error:
                 _logger.warning("nothing to preload yet", extra={"model": model, "ref": ref, "why": str(error)})
 
@@ -178,84 +199,135 @@ class Catalog:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
         wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
-            try:
-                version = self._registry.resolve(*target)
-            except (RegistryError, OSError):
-                continue  # a registry that is away, or an alias that was removed, stops nothing that serves
-            wanted.add((target.model, version))
-            if version != current.version and current.state is not State.LOADING:
-                self._move(target, current, version)
+            wanted.update(self._follow(target, current))
         self._retire_unused(wanted)
+        self._residency.look()
 
-    def _move(self, target: Target, current: Deployment, version: int) -> None:
+    def _follow(self, target: Target, current: Deployment) -> Collection[tuple[str, int]]:
+        """Begin to move one route, or move it, if it points elsewhere; the versions it needs, if we can know."""
+        try:
+            route = self._registry.route(*target)
+        except (RegistryError, OSError):
+            return ()  # a registry that is away, or an alias that was removed, stops nothing that serves
+        wanted = [(target.model, route.version), *self._rollouts.follow(target, route, self)]
+        self._move(target, current, route)
+        return wanted
+
+    def _hurry(self, model: str) -> None:
+        """A release of this model has loaded: whoever waits for it need not wait for the next look."""
+        for target, current in list(self._routes.items()):
+            if target.model == model:
+                with suppress(RegistryError, OSError):
+                    self._move(target, current, self._registry.route(*target))
+
+    def _move(self, target: Target, current: Deployment, route: Route) -> None:
+        version, rollout = route
+        if version == current.version or current.state is State.LOADING:
+            return
+        if rollout is not None and rollout.strategy == "recreate":
+            if not self._refusals.reason(target.model, version):
+                self._recreations.begin(target, rollout, self)
+            return
         with self._lock:
             try:
                 successor = self._deploy(target.model, version)
             except ReleaseRefused:
                 return  # it was tried, and said why; what serves goes on
-            if successor.state is not State.SERVING:
-                return  # the next look finds it loaded, or not
-            self._routes[target] = successor
+            if successor.state is State.SERVING and self._routes.get(target) is current:
+                self._lead(target, successor, current.version)  # otherwise when it has loaded, if it does
+
+    @property
+    def halted(self) -> frozenset[str]:
+        """The models that stand still while a release of theirs is replaced: not to be read from."""
+        return self._recreations.held
+
+    def hold(self, model: str, version: int) -> Deployment:
+        """As `Releases.hold`."""
+        with self._lock:
+            return self._deploy(model, version)
+
+    def drop(self, deployment: Deployment) -> None:
+        """As `Releases.drop`."""
+        with self._lock:
+            self._forget(deployment)
+        deployment.drain()
+
+    def memory_of(self, model: str, version: int) -> int:
+        """As `Releases.memory_of`."""
+        deployment = self._deployments.get((model, version))
+        return deployment.measure() if deployment is not None else 0
+
+    def unload(self, model: str) -> None:
+        """As `Memory.unload`."""
+        for deployment in [deployment for deployment in list(self._deployments.values()) if deployment.model == model]:
+            deployment.decided.wait()
+            self.drop(deployment)
+            deployment.join(timeout=60.0)
+            deployment.kill()
+
+    def serve(self, target: Target, version: int) -> str:
+        """As `Memory.serve`."""
+        try:
+            with self._lock:
+                deployment = self._deploy(target.model, version)
+                self._lead(target, deployment)  # already now, so that nobody takes it for unused
+        except ReleaseRefused as error:
+            return str(error)
+        deployment.decided.wait()
+        return self._refusals.reason(target.model, version) if deployment.state is State.FAILED else ""
+
+    def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
+        self._routes[target] = deployment
         self._metrics.swapped(target.model)
-        about = {"model": target.model, "ref": target.ref, "old": current.version, "version": version}
-        _logger.info("swapped", extra=about)
+        _logger.info("swapped", extra={**target._asdict(), "old": old, "version": deployment.version})
 
     def _retire_unused(self, wanted: Collection[tuple[str, int]]) -> None:
         """Let what no ref leads to, now or at the next look, answer what it has, then give its memory back."""
         with self._lock:
             used = {deployment.key for deployment in self._routes.values()} | set(wanted)
             unused = [d for d in self._deployments.values() if d.state is State.SERVING and d.key not in used]
-            for deployment in unused:
-                self._forget(deployment)
         for deployment in unused:
-            deployment.drain()
+            self.drop(deployment)
 
-    def _evict(self, keep: Deployment) -> None:
-        """Unload what was used least recently until the rest fits the budget."""
-        while self._memory_budget and sum(self.resident().values()) > self._memory_budget:
-            with self._lock:
-                others = [d for d in self._deployments.values() if d is not keep and d.model not in self._fixed]
-                idle = [d for d in others if d.state is State.SERVING]
-                if not idle:
-                    return
-                victim = min(idle, key=lambda deployment: deployment.last_used)
-                self._forget(victim)
-            victim.drain()
-            victim.join(timeout=60.0)
-            self._metrics.evicted(victim.model)
-            _logger.info("evicted", extra={"model": victim.model, "version": victim.version})
+    def _give_up(self, deployment: Deployment) -> bool:
+        """Let no more work come to it; False if it was given up before."""
+        with self._lock:
+            there = self._deployments.get(deployment.key) is deployment
+            self._forget(deployment)
+        return there
 
     # ── the whole ──
 
+    def _known(self) -> list[Deployment]:
+        return list(self._deployments.values())
+
+    def held(self) -> set[str]:
+        """The models that are in memory, or about to be."""
+        return {deployment.model for deployment in self._known()}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits to be loaded that more had better go to other workers."""
+        return self._loads.crowded
+
     def resident(self) -> dict[str, int]:
         """The models in memory, with the bytes their runners hold."""
-        memory: dict[str, int] = {}
-        for deployment in list(self._deployments.values()):
-            if deployment.state is State.SERVING:
-                memory[deployment.model] = memory.get(deployment.model, 0) + deployment.memory()
-        return memory
+        return self._residency.resident()
 
     def ailing(self, models: Iterable[str], ref: str = "production") -> list[str]:
         """Why the worker cannot answer for `models`, if it cannot; one sentence for each reason."""
-        sentences: list[str] = []
-        for model in models:
-            deployment = self._routes.get(Target(model, ref))
-            if deployment is None:
-                failed = [failure.reason for (name, _), failure in list(self._failed.items()) if name == model]
-                sentences.append(f"{model}@{ref} is not loaded{': ' + failed[-1] if failed else ''}")
-            elif deployment.state is not State.SERVING:
-                sentences.append(f"{model}@{ref} is {deployment.state.value}")
-            elif not deployment.alive:
-                sentences.append(f"{model}@{ref} has no living runner")
-        return sentences
+        wanted = [Target(model, ref) for model in models]
+        return [why for target in wanted if (why := trouble(target, self._routes.get(target), self._refusals))]
 
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""
         cold = self._cold.close()
+        self._loads.clear()
         with self._lock:
             self._stopped = True
             deployments = list(self._deployments.values())
-        return cold + [work for deployment in deployments for work in deployment.batcher.clear()]
+        queued = [work for deployment in deployments for work in deployment.batcher.clear()]
+        return cold + self._recreations.clear() + queued
 
     def join(self, timeout: float) -> None:
         """Wait for the batches that run, at most `timeout` seconds; then end their runners."""

@@ -1,5 +1,6 @@
 """One release in memory: its batcher, its replicas, and its way from loading to serving to gone."""
 
+import threading
 import time
 from collections.abc import Sequence
 from enum import Enum
@@ -29,6 +30,11 @@ class Deployment:
         self.batcher = batcher
         self.state = State.LOADING
         self.last_used = time.monotonic()
+        self.size = 0
+        """Bytes that its runners hold, as they were measured last; while it loads: as many as are expected."""
+        self.measured = 0.0
+        self.decided = threading.Event()
+        """Set once it serves or has failed."""
         self._replicas: Sequence[Replica] = ()
 
     @property
@@ -41,16 +47,27 @@ class Deployment:
         self.last_used = time.monotonic()
         return self.batcher.put(works)
 
+    def put_last(self, works: list[Work]) -> bool:
+        """Queue copies, which are run when there is nothing else; False if it takes none any more."""
+        return self.batcher.put_last(works)
+
+    def give_way(self) -> None:
+        """Let its runners use only such time of the processors as nobody else wants."""
+        for replica in self._replicas:
+            replica.give_way()
+
     def serve(self, replicas: Sequence[Replica]) -> None:
         """Start the replicas; from now on batches run."""
         self._replicas = replicas
         for replica in replicas:
             replica.start()
         self.state = State.SERVING
+        self.decided.set()
 
     def fail(self) -> list[Work]:
         """It did not load; returns the work that waited for it."""
         self.state = State.FAILED
+        self.decided.set()
         return self.batcher.clear()
 
     def drain(self) -> None:
@@ -70,10 +87,17 @@ class Deployment:
             replica.kill()
 
     @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do."""
+        return self.batcher.waits_until is None and not any(replica.busy for replica in self._replicas)
+
+    @property
     def alive(self) -> bool:
         """Whether any replica can answer."""
         return any(replica.alive for replica in self._replicas)
 
-    def memory(self) -> int:
-        """Bytes its runners hold."""
-        return sum(replica.memory() for replica in self._replicas)
+    def measure(self) -> int:
+        """Find out `size`; takes some milliseconds a runner."""
+        self.measured = time.monotonic()
+        self.size = sum(replica.memory() for replica in self._replicas)
+        return self.size

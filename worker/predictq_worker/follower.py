@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 from predictq_broker import Broker, BrokerError
@@ -42,7 +43,8 @@ class Follower:
 
     def models(self) -> Sequence[str]:
         """The models whose queues are to be read: those named, or else all there are."""
-        return self._models
+        halted = self._catalog.halted
+        return [model for model in self._models if model not in halted] if halted else self._models
 
     def releases(self) -> Sequence[str]:
         """Those of them that the registry knows."""
@@ -59,20 +61,22 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            began = time.monotonic()
             try:
                 self._models = self._look()
                 self._catalog.preload(model for model in self._fixed if self._catalog.ailing([model]))
                 self._catalog.follow()
             except Exception:  # whatever a store throws must not end the following
                 _logger.exception("cannot follow the registry; what serves goes on")
-            self._stop.wait(self._interval)
+            # a store that is slow, or that many models are asked of, is not asked all the time
+            self._stop.wait(max(self._interval, time.monotonic() - began))
 
     def _look(self) -> Sequence[str]:
         """Models of the registry, and queues where requests wait for a model that may not exist."""
         if self._fixed:
             return self._fixed
         try:
-            self._releases = self._registry.models()
+            self._releases = self._registry.listed()
             asked = self._broker.models()
             self._trouble = ""
         except (RegistryError, BrokerError, OSError) as error:

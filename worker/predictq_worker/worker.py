@@ -7,6 +7,8 @@ Keeper: the lease.   Follower: the registry's aliases.   HttpServer: probes and 
 """
 
 import logging
+import re
+import secrets
 import signal
 import threading
 import time
@@ -18,6 +20,7 @@ from predictq_registry import Registry
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.catalog import Catalog
+from predictq_worker.fetching import make_cache
 from predictq_worker.follower import Follower
 from predictq_worker.http import HttpServer, Page
 from predictq_worker.intake import Intake
@@ -27,9 +30,11 @@ from predictq_worker.launcher import Launcher
 from predictq_worker.ledger import Ledger
 from predictq_worker.memory import default_budget
 from predictq_worker.metrics import Gauges, Metrics
+from predictq_worker.rollouts import Rollouts
 from predictq_worker.rules import make_nursery
 from predictq_worker.settings import WorkerSettings
 from predictq_worker.settler import Settler
+from predictq_worker.turns import Turns
 
 __all__ = ["NotDurable", "Worker"]
 
@@ -47,6 +52,10 @@ class NotDurable(Exception):
     """The broker survives less than `require_durability` demands."""
 
 
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".")
+
+
 class Worker:
     """Reads requests in batches, has them predicted, and publishes one result for each."""
 
@@ -55,7 +64,9 @@ class Worker:
         self._settings = settings
         self._own_broker = broker is None
         self._broker = broker or connect(settings.broker_url)
-        registry = BoundedRegistry(Registry(settings.registry_url), fetch_within=settings.load_timeout)
+        registry = BoundedRegistry(
+            Registry(settings.registry_url, make_cache(settings)), fetch_within=settings.load_timeout
+        )
         self.metrics = Metrics()
         # two batches a runner: one that runs, one that gathers; twice that, so that reading never waits for settling
         rows = 4 * settings.max_batch_rows * settings.runners
@@ -64,11 +75,19 @@ class Worker:
         self._settler = Settler(self._consumer, self._ledger, self.metrics)
         self._keeper = Keeper(self._consumer, settings.lease, self.metrics)
         self._nursery = make_nursery(settings)
-        launcher = Launcher(settings, registry, self._nursery, self._settler.put, self.metrics)
+        run = _file_name(f"{settings.name}.{secrets.token_hex(3)}")  # names need not be unique
+        self._rollouts = Rollouts(registry, run, self._settler.put, room=rows, patience=settings.load_timeout)
+        launcher = Launcher(settings, registry, self._nursery, self._rollouts.settle, self.metrics)
         self._catalog = Catalog(
             registry,
             launcher.launch,
-            batch_limits=BatchLimits(settings.max_batch_rows, settings.max_batch_bytes, settings.max_wait),
+            self._rollouts,
+            batch_limits=BatchLimits(
+                settings.max_batch_rows,
+                settings.max_batch_bytes,
+                settings.max_wait,
+                settings.target_batch_seconds,
+            ),
             settle=self._settler.put,
             metrics=self.metrics,
             memory_budget=settings.memory_budget or default_budget(),
@@ -78,7 +97,7 @@ class Worker:
         self._intake = Intake(
             self._consumer,
             self._ledger,
-            models=self._follower.models,
+            turns=self._turns(),
             route=self._catalog.route,
             settle=self._settler.put,
             max_losses=settings.max_deliveries,
@@ -88,6 +107,14 @@ class Worker:
         self._http: HttpServer | None = None
         self._stopping = threading.Event()
         self._hurry = threading.Event()
+
+    def _turns(self) -> Turns:
+        return Turns(
+            self._follower.models,
+            lambda: self._settings.models or self._catalog.held(),
+            lambda: self._catalog.crowded,
+            preferring=self._broker.capabilities.on_demand,
+        )
 
     # ── life ──
 
@@ -120,6 +147,7 @@ class Worker:
         self._settler.start()
         self._catalog.start()
         self._follower.start()
+        self._rollouts.start()
         self._keeper.start()
         self._intake.start()
         about = {"worker": self._settings.name, "broker": masked(self._settings.broker_url)}
@@ -173,6 +201,7 @@ class Worker:
     def _leave(self) -> None:
         self._keeper.stop()
         self._follower.stop(timeout=1.0)
+        self._rollouts.stop(timeout=1.0)
         if rest := self._ledger.held():
             self._give_back(rest)
         try:
@@ -208,6 +237,7 @@ class Worker:
             "keeper": self._keeper.alive,
             "follower": self._follower.alive,
             "catalog": self._catalog.alive,
+            "rollouts": self._rollouts.alive,
         }
         return [f"the {name} has died" for name, alive in parts.items() if not alive]
 
