@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import exceptions as server
 
@@ -27,6 +27,19 @@ __all__ = ["RedisConsumer"]
 _logger = logging.getLogger(__name__)
 _WOKEN = 32
 """How many entries a blocked read takes at most: it cannot look at rows and bytes, the next read does."""
+_MOMENT = 0.02
+"""Seconds in which we do not look for what was given back, if there was nothing before."""
+
+
+class _Look(NamedTuple):
+    """When we looked last and found nothing, for which models, and under which name."""
+
+    when: float
+    models: Collection[str]
+    consumer: str
+
+
+_NEVER = _Look(-_MOMENT, (), "")
 
 
 class RedisConsumer:
@@ -39,6 +52,7 @@ class RedisConsumer:
         self._leased = Leased(where, scripts, WORKERS, name, lease)
         self._known = Known(where)
         self._reads = Reads(where)
+        self._looked = _NEVER
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
@@ -51,7 +65,7 @@ class RedisConsumer:
 
     def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
         while True:
-            deliveries = self._take(wants)
+            deliveries = self._look(wants, deadline)
             left = deadline - time.monotonic()
             if deliveries or left <= 0 or not wants:
                 return deliveries
@@ -60,6 +74,16 @@ class RedisConsumer:
                 return deliveries + self._take(_without(wants, deliveries))
             if deliveries:
                 return deliveries
+
+    def _look(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
+        """What waits, unless we looked a moment ago and may sleep now: a lone request is answered sooner so."""
+        now, (when, models, consumer) = time.monotonic(), self._looked
+        may_sleep = now < when + _MOMENT < deadline and consumer == self._leased.consumer
+        if may_sleep and all(model in models for model in wants):
+            return []
+        deliveries = self._take(wants)
+        self._looked = _NEVER if deliveries else _Look(now, frozenset(wants), self._leased.consumer)
+        return deliveries
 
     def _take(self, wants: dict[str, Capacity]) -> list[Delivery]:
         """What waits; a queue that is broken is left out of `wants`, unless it is the only one."""
@@ -179,6 +203,7 @@ class RedisConsumer:
         for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
             ours = [(tag_of(delivery), delivery.attempt) for delivery in group]
             entries = [(tag.stream, tag.name, attempt) for tag, attempt in ours]
+            self._looked = _NEVER
             if self._leased.release(_queue(model), consumer, entries):
                 self._leased.let_go(tag for tag, _ in ours)
 
