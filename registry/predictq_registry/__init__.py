@@ -19,6 +19,7 @@ from predictq_registry.errors import (
     InvalidKey,
     InvalidName,
     InvalidRelease,
+    InvalidRollout,
     RegistryError,
     StoreError,
     UnknownModel,
@@ -31,12 +32,15 @@ from predictq_registry.manifest import Golden, Manifest, ReleaseFile
 from predictq_registry.package import Package
 from predictq_registry.refusals import Refusal
 from predictq_registry.registry import DEFAULT_URL, Registry
+from predictq_registry.rollout import CHALLENGER, CHAMPION, Guards, Rollout, Route, point
 from predictq_registry.runtimes import Content, Runtime
 from predictq_registry.signature import Signature
 from predictq_registry.signing import ReleaseSignature
 from predictq_registry.trust import Demand, Trust
 
 __all__ = [
+    "CHALLENGER",
+    "CHAMPION",
     "DEFAULT_URL",
     "AliasChange",
     "Aliases",
@@ -46,10 +50,12 @@ __all__ = [
     "Content",
     "Demand",
     "Golden",
+    "Guards",
     "InputError",
     "InvalidKey",
     "InvalidName",
     "InvalidRelease",
+    "InvalidRollout",
     "Loaded",
     "Manifest",
     "Package",
@@ -60,6 +66,8 @@ __all__ = [
     "RegistryError",
     "ReleaseFile",
     "ReleaseSignature",
+    "Rollout",
+    "Route",
     "Runtime",
     "Signature",
     "SigningKey",
@@ -71,5 +79,6 @@ __all__ = [
     "UntrustedRelease",
     "Verified",
     "load",
+    "point",
     "verify",
 ]

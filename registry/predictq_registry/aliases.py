@@ -1,4 +1,7 @@
-"""Which release an alias names: a series of whole tables, each created exclusively, the highest one current."""
+"""Which release an alias names, and which one is on its way there: a model's routing document.
+
+A series of whole tables, each created exclusively, the highest one current: the history is the document's own.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -8,21 +11,32 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from predictq_registry.clock import now
 from predictq_registry.errors import RegistryError, StoreError
+from predictq_registry.rollout import Rollout
 from predictq_registry.storage import Storage
 
-__all__ = ["AliasChange", "AliasLog", "Aliases", "Step"]
+__all__ = ["Action", "AliasChange", "AliasLog", "Aliases", "Step"]
 
 _DIGITS: Final = 9
 _ATTEMPTS: Final = 1000
 
 Version = Annotated[int, Field(ge=1)]
+Action = Literal["set", "rollback", "begin", "step", "promote", "stop"]
+
+_NO_ROLLOUTS: Final[Mapping[str, Rollout]] = MappingProxyType({})
 
 
 class Aliases(NamedTuple):
-    """The aliases of a model after change number `revision`; 0 and empty if there was none."""
+    """The aliases of a model after change number `revision`; 0 and empty if there was none.
+
+    Attributes:
+        revision: The number of the change.
+        table: The version that each alias names.
+        rollouts: The release that is on its way to an alias, if there is one.
+    """
 
     revision: int
     table: Mapping[str, int]
+    rollouts: Mapping[str, Rollout] = _NO_ROLLOUTS
 
 
 class AliasChange(BaseModel):
@@ -33,7 +47,8 @@ class AliasChange(BaseModel):
         alias: What was changed.
         version: What the alias names since.
         previous: What it named before; None if it is new.
-        action: `set`, or `rollback` to what it named earlier.
+        action: `set`, or `rollback` to what it named earlier; of a rollout `begin`, `step`, and at its end `promote`,
+            which sets the alias, or `stop`, which leaves it.
         author: Who did it.
         at: When, UTC, as ISO 8601.
         note: Why.
@@ -45,24 +60,33 @@ class AliasChange(BaseModel):
     alias: str
     version: Version
     previous: Version | None
-    action: Literal["set", "rollback"]
+    action: Action
     author: str
     at: str
     note: str = ""
 
 
 class _Entry(AliasChange):
-    """A stored file of the series: the change, and the whole table after it."""
+    """A stored file of the series: the change, and the whole document after it."""
 
     table: dict[str, Version]
+    rollouts: dict[str, Rollout] = Field(default_factory=dict)
+
+    def change(self) -> AliasChange:
+        """The change alone."""
+        return AliasChange.model_validate(self.model_dump(exclude={"table", "rollouts"}))
 
 
 class Step(NamedTuple):
-    """What a change is to do, decided anew from the history whenever another writer was faster."""
+    """What a change is to do, decided anew from the history whenever another writer was faster.
+
+    `rollout` is what the alias has from then on: whatever is not carried on has ended.
+    """
 
     alias: str
     version: int
-    action: Literal["set", "rollback"]
+    action: Action
+    rollout: Rollout | None = None
 
 
 class AliasLog:
@@ -72,20 +96,21 @@ class AliasLog:
         self._storage = storage
         self._folder = f"{model}/aliases"
 
-    def current(self, known: Aliases | None = None) -> Aliases:
-        """The newest table: one listing, and one small file unless it is the one that is `known`."""
+    def current(self, known: dict[str, Aliases] | None = None) -> Aliases:
+        """The newest table: one listing, and one small file unless `known` has it, by folder; it is kept there."""
         revisions = self._revisions()
         if not revisions:
             return Aliases(0, MappingProxyType({}))
-        if known is not None and known.revision == revisions[-1]:
-            return known  # a revision never changes
-        entry = self._read(revisions[-1])
-        return Aliases(entry.revision, MappingProxyType(entry.table))
+        known = {} if known is None else known
+        if self._folder not in known or known[self._folder].revision != revisions[-1]:  # a revision never changes
+            entry = self._read(revisions[-1])
+            table, rollouts = MappingProxyType(entry.table), MappingProxyType(entry.rollouts)
+            known[self._folder] = Aliases(entry.revision, table, rollouts)
+        return known[self._folder]
 
     def history(self) -> list[AliasChange]:
         """Every change, oldest first."""
-        entries = (self._read(revision) for revision in self._revisions())
-        return [AliasChange.model_validate(entry.model_dump(exclude={"table"})) for entry in entries]
+        return [self._read(revision).change() for revision in self._revisions()]
 
     def change(self, decide: Callable[[Aliases], Step], author: str, note: str) -> AliasChange:
         """Write the next revision. If another writer takes its number first, decide and write again."""
@@ -93,7 +118,7 @@ class AliasLog:
             current = self.current()
             entry = _entry(current, decide(current), author, note)
             if self._storage.create_exclusive(self._path(entry.revision), entry.model_dump_json().encode()):
-                return AliasChange.model_validate(entry.model_dump(exclude={"table"}))
+                return entry.change()
         raise RegistryError(f"{self._folder} changed {_ATTEMPTS} times while one change was tried: try again later")
 
     def _revisions(self) -> list[int]:
@@ -119,8 +144,13 @@ class AliasLog:
 
 
 def _entry(current: Aliases, step: Step, author: str, note: str) -> _Entry:
+    revision = current.revision + 1
+    rollouts = {alias: rollout for alias, rollout in current.rollouts.items() if alias != step.alias}
+    if step.rollout is not None:
+        began = step.rollout.began or revision
+        rollouts[step.alias] = step.rollout.model_copy(update={"began": began})
     return _Entry(
-        revision=current.revision + 1,
+        revision=revision,
         alias=step.alias,
         version=step.version,
         previous=current.table.get(step.alias),
@@ -129,4 +159,5 @@ def _entry(current: Aliases, step: Step, author: str, note: str) -> _Entry:
         at=now(),
         note=note,
         table={**current.table, step.alias: step.version},
+        rollouts=rollouts,
     )

@@ -5,6 +5,7 @@ RegistryError                everything below; `except RegistryError` is enough
 ├── InvalidName              a model or an alias that no file may be named after
 ├── UnknownModel             no release of that model exists
 ├── UnknownRef               the model exists, but not that alias or version
+├── InvalidRollout           a rollout that makes no sense: see the sentence
 ├── InvalidKey               a key, or a file of keys, that cannot be used: see the sentence
 ├── InvalidRelease           an artefact or manifest that must not serve, now or ever
 │   └── UntrustedRelease     sound perhaps, but nobody signed it whom we trust
@@ -16,6 +17,7 @@ __all__ = [
     "InvalidKey",
     "InvalidName",
     "InvalidRelease",
+    "InvalidRollout",
     "RegistryError",
     "StoreError",
     "UnknownModel",
@@ -46,6 +48,10 @@ class UnknownRef(RegistryError, LookupError):
 
 class InvalidRelease(RegistryError):
     """An artefact or a manifest that must not serve: altered, unreadable, or not what it says it is."""
+
+
+class InvalidRollout(RegistryError, ValueError):
+    """A rollout that cannot begin; the sentence says why."""
 
 
 class InvalidKey(RegistryError, ValueError):

@@ -13,8 +13,10 @@ from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
 from predictq_registry.package import Package
-from predictq_registry.refusals import Refusal, RefusalStore
+from predictq_registry.refusals import RefusalStore
+from predictq_registry.rollout import Rollout, Route
 from predictq_registry.signing import SignatureStore, sign
+from predictq_registry.steps import Changed, back, beginning, carried_on
 from predictq_registry.storage import open_storage
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Registry:
         <model>/signatures/<sha256>/<key id>      64 bytes over the manifest of that digest, there before it
         <model>/refusals/<version>/<digest>.json  why a worker does not let it serve; at most eight reasons
         <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
+        <model>/observations/<revision>/<run>.json  what one worker saw of the rollout that began with that revision
 
     Any number of processes may read and write at once. Every method may raise `StoreError`.
     """
@@ -133,13 +136,9 @@ class Registry:
         _, data = self._manifest(model, version)
         return SignatureStore(self._storage, model).read(data)
 
-    def refuse(self, model: str, version: int, why: str, worker: str) -> None:
-        """Write down why `worker` does not let this release serve, so that whoever published it can see."""
-        RefusalStore(self._storage, check_model(model), version).add(why, worker)
-
-    def refusals(self, model: str, version: int) -> tuple[Refusal, ...]:
-        """Why workers did not let this release serve, the first reason first; none if all that tried did."""
-        return RefusalStore(self._storage, check_model(model), version).read()
+    def refusals(self, model: str, version: int) -> RefusalStore:
+        """Why workers did not let this release serve."""
+        return RefusalStore(self._storage, check_model(model), version)
 
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""
@@ -175,10 +174,7 @@ class Registry:
 
     def aliases(self, model: str) -> Aliases:
         """The current aliases of a model; revision 0 if it never had one. Cheap enough to ask every second."""
-        aliases = self._log(model).current(self._newest.get(model))
-        if aliases.revision:  # anybody can ask for a model that does not exist
-            self._newest[model] = aliases
-        return aliases
+        return self._log(model).current(self._newest)
 
     def history(self, model: str, alias: str | None = None) -> list[AliasChange]:
         """Every change of the model's aliases, or of one alias, oldest first."""
@@ -193,27 +189,47 @@ class Registry:
         step = Step(alias, version, "set")
         return self._log(model).change(lambda _: step, whoever(author), note)
 
+    def roll_out(
+        self, model: str, alias: str, rollout: Rollout, *, author: str | None = None, note: str = ""
+    ) -> AliasChange:
+        """Begin to bring a version to `alias`; a rollout of that alias that is under way ends with it.
+
+        Raises:
+            UnknownRef: if there is no such version, or no such alias whose version it could replace.
+            InvalidRollout: if the alias names that version already.
+        """
+        self._require(model, rollout.version)
+        return self._log(model).change(lambda now: beginning(model, alias, rollout, now), whoever(author), note)
+
+    def carry_on(  # noqa: PLR0913  what is compared, what comes of it, and who says so
+        self,
+        model: str,
+        alias: str,
+        seen: Rollout,
+        then: Rollout | Literal["promote", "stop"],
+        *,
+        author: str | None = None,
+        note: str = "",
+    ) -> AliasChange | None:
+        """Replace the rollout `seen` by its next step, or end it; None if it is no longer as it was seen."""
+        try:
+            return self._log(model).change(lambda now: carried_on(alias, seen, then, now), whoever(author), note)
+        except Changed:
+            return None
+
     def rollback(self, model: str, alias: str, *, author: str | None = None, note: str = "") -> AliasChange:
-        """Let `alias` name what it named before; again, what it named before that.
+        """Stop the rollout that is under way; or else let `alias` name what it named before, and again, before that.
 
         Raises:
             UnknownRef: if there is no such alias, or nothing it named before.
         """
         self.versions(model)
-        return self._log(model).change(lambda _: self._before(model, alias), whoever(author), note)
+        return self._log(model).change(lambda now: self._back(model, alias, now), whoever(author), note)
 
-    def _before(self, model: str, alias: str) -> Step:
-        stack: list[int] = []
-        for change in self.history(model, alias):
-            if change.action == "rollback":
-                stack.pop()
-            elif stack[-1:] != [change.version]:
-                stack.append(change.version)
-        if not stack:
+    def _back(self, model: str, alias: str, current: Aliases) -> Step:
+        if alias not in current.table:
             raise self._unknown(model, alias)
-        if len(stack) == 1:
-            raise UnknownRef(f"alias {alias!r} of {model!r} named nothing before version {stack[0]}")
-        return Step(alias, stack[-2], "rollback")
+        return back(model, alias, current, self.history(model, alias))
 
     def resolve(self, model: str, ref: str) -> int:
         """The version that `ref`, an alias or a version in digits, names now.
@@ -222,14 +238,18 @@ class Registry:
             UnknownModel: if the model has no release.
             UnknownRef: if it has no such alias or version; the sentence lists the aliases there are.
         """
+        return self.route(model, ref).version
+
+    def route(self, model: str, ref: str) -> Route:
+        """As `resolve`, with the rollout that is under way."""
         if is_version(ref):
             self._require(model, int(ref))
-            return int(ref)
-        version = self.aliases(model).table.get(ref) if is_name(model) else None
-        if version is None:
+            return Route(int(ref))
+        current = self.aliases(model) if is_name(model) else None
+        if current is None or ref not in current.table:
             self.versions(model)
             raise self._unknown(model, ref)
-        return version
+        return Route(current.table[ref], current.rollouts.get(ref))
 
     def fetch(self, model: str, version: int) -> Package:
         """The bytes of one release as the store gives them: not yet trusted, see `load`."""

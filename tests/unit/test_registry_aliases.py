@@ -20,8 +20,8 @@ def registry(tmp_path: Path) -> Registry:
 
 
 def test_a_model_without_aliases_is_at_revision_zero(registry: Registry) -> None:
-    assert registry.aliases("iris") == (0, {})
-    assert registry.aliases("nobody") == (0, {})
+    assert registry.aliases("iris") == (0, {}, {})
+    assert registry.aliases("nobody") == (0, {}, {})
     assert registry.history("iris") == []
 
 
@@ -29,7 +29,7 @@ def test_a_change_is_one_revision_of_the_whole_table_and_is_remembered(registry:
     registry.set_alias("iris", "production", 1, author="ada", note="first")
     registry.set_alias("iris", "candidate", 2, author="bob")
     change = registry.set_alias("iris", "production", 2, author="eve", note="better")
-    assert registry.aliases("iris") == (3, {"production": 2, "candidate": 2})
+    assert registry.aliases("iris") == (3, {"production": 2, "candidate": 2}, {})
     assert (change.revision, change.version, change.previous, change.author, change.note) == (3, 2, 1, "eve", "better")
     assert [(c.revision, c.alias, c.version, c.previous) for c in registry.history("iris")] == [
         (1, "production", 1, None),
@@ -69,7 +69,7 @@ def test_concurrent_changes_all_happen_one_after_the_other(registry: Registry) -
         thread.start()
     for thread in threads:
         thread.join()
-    assert registry.aliases("iris") == (40, {f"alias-{n}": 2 for n in range(4)})
+    assert registry.aliases("iris") == (40, {f"alias-{n}": 2 for n in range(4)}, {})
     history = registry.history("iris")
     assert [change.revision for change in history] == list(range(1, 41))
     for n in range(4):

@@ -8,11 +8,12 @@ import pytest
 from workers import eventually
 
 from predictq_broker import Code, Delivery, Outcome, Request
-from predictq_registry import StoreError
+from predictq_registry import Route, StoreError
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.catalog import Catalog
 from predictq_worker.deployment import Deployment
 from predictq_worker.metrics import Metrics
+from predictq_worker.rollouts import Rollouts
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work
 
@@ -24,10 +25,10 @@ class FakeRegistry:
         self.versions: dict[str, int] = {}
         self.delay: Callable[[str], object] = lambda _: None
 
-    def resolve(self, model: str, ref: str) -> int:
+    def route(self, model: str, ref: str) -> Route:
         assert ref == "production"
         self.delay(model)
-        return self.versions.get(model, 1)
+        return Route(self.versions.get(model, 1))
 
 
 class FakeReplica:
@@ -81,6 +82,7 @@ class Bench:
         self.catalog = Catalog(
             self.registry,  # type: ignore[arg-type]  # all that a catalog asks of it
             self.launcher.launch,
+            Rollouts(self.registry, "worker", self.settled.extend, room=10, patience=1.0),  # type: ignore[arg-type]  # as the catalog
             batch_limits=BatchLimits(10, 1 << 20, 0.0),
             settle=self.settled.extend,
             metrics=Metrics(),
@@ -138,11 +140,14 @@ def test_a_release_that_loads_during_a_slow_look_is_what_the_next_look_moves_to(
     assert bench.launcher.keys().count(("iris", 2)) == 1
 
 
-def test_a_release_serves_as_soon_as_it_has_loaded_without_waiting_for_another_look(bench: Bench) -> None:
+def test_a_successor_that_has_loaded_asks_for_another_look_and_what_is_led_to_already_does_not(bench: Bench) -> None:
     bench.load("iris")
+    assert not bench.catalog.changed.is_set()
     bench.registry.versions["iris"] = 2
     bench.catalog.follow()
     bench.wait()
+    assert bench.catalog.changed.is_set()
+    bench.catalog.follow()
     assert bench.version_that_gets("iris") == 2
 
 

@@ -9,12 +9,13 @@ import pytest
 from workers import eventually
 
 from predictq_broker import Code, Delivery, Outcome, Request
-from predictq_registry import StoreError, UnknownModel
+from predictq_registry import Route, StoreError, UnknownModel
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.catalog import Catalog
 from predictq_worker.deployment import Deployment
 from predictq_worker.metrics import Metrics
+from predictq_worker.rollouts import Rollouts
 from predictq_worker.work import Work
 
 
@@ -25,11 +26,11 @@ class HangingRegistry:
         self.hangs: dict[str, threading.Event] = {}
         self.asked: list[str] = []
 
-    def resolve(self, model: str, _ref: str) -> int:
+    def route(self, model: str, _ref: str) -> Route:
         self._think(model)
         if model == "unknown":
             raise UnknownModel("there is no such model")
-        return 1
+        return Route(1)
 
     def fetch(self, model: str, _version: int) -> str:
         self._think(model)
@@ -61,7 +62,7 @@ def bounded(registry: Any, within: float = 0.05) -> BoundedRegistry:
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda bounded: bounded.resolve("slow", "production"), lambda bounded: bounded.fetch("slow", 1)]
+    "ask", [lambda bounded: bounded.route("slow", "production"), lambda bounded: bounded.fetch("slow", 1)]
 )
 def test_a_registry_that_hangs_counts_as_away(registry: HangingRegistry, ask: Callable[[BoundedRegistry], Any]) -> None:
     registry.hangs["slow"] = threading.Event()
@@ -73,21 +74,21 @@ def test_while_a_question_hangs_others_about_the_same_model_are_not_asked(regist
     asks = bounded(registry)
     registry.hangs["slow"] = threading.Event()
     with pytest.raises(StoreError):
-        asks.resolve("slow", "production")
+        asks.route("slow", "production")
     with pytest.raises(StoreError, match="still does not answer"):
-        asks.resolve("slow", "other")
+        asks.route("slow", "other")
     assert registry.asked == ["slow"]
-    assert asks.resolve("iris", "production") == 1
+    assert asks.route("iris", "production") == Route(1)
 
 
 def test_a_registry_that_came_back_is_asked_again(registry: HangingRegistry) -> None:
     asks = bounded(registry)
     registry.hangs["slow"] = threading.Event()
     with pytest.raises(StoreError):
-        asks.resolve("slow", "production")
+        asks.route("slow", "production")
     registry.hangs.pop("slow").set()
     eventually(lambda: not asks._hanging, "the hanging question ends")
-    assert asks.resolve("slow", "production") == 1
+    assert asks.route("slow", "production") == Route(1)
 
 
 def test_however_many_models_hang_only_a_few_threads_hang_with_them(registry: HangingRegistry) -> None:
@@ -95,13 +96,13 @@ def test_however_many_models_hang_only_a_few_threads_hang_with_them(registry: Ha
     for n in range(20):
         registry.hangs[f"slow-{n}"] = threading.Event()
         with pytest.raises(StoreError):
-            asks.resolve(f"slow-{n}", "production")
+            asks.route(f"slow-{n}", "production")
     assert len(registry.asked) == 4
 
 
 def test_what_the_registry_raises_is_raised(registry: HangingRegistry) -> None:
     with pytest.raises(UnknownModel):
-        bounded(registry, within=5.0).resolve("unknown", "production")
+        bounded(registry, within=5.0).route("unknown", "production")
 
 
 def test_a_machine_without_another_thread_is_a_store_that_cannot_be_asked(
@@ -112,7 +113,7 @@ def test_a_machine_without_another_thread_is_a_store_that_cannot_be_asked(
 
     monkeypatch.setattr(threading.Thread, "start", start)
     with pytest.raises(StoreError, match="can't start new thread"):
-        bounded(registry).resolve("iris", "production")
+        bounded(registry).route("iris", "production")
 
 
 # ── the catalog ──
@@ -128,6 +129,7 @@ class Bench:
         self.catalog = Catalog(
             bounded(registry, within),
             self._launch,
+            Rollouts(bounded(registry, within), "worker", self.settled.extend, room=10, patience=1.0),
             batch_limits=BatchLimits(10, 1 << 20, 0.0),
             settle=self.settled.extend,
             metrics=Metrics(),

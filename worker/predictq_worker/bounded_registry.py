@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
-from predictq_registry import Package, Registry, StoreError
+from predictq_registry import Package, Registry, Rollout, Route, StoreError
 
 __all__ = ["BoundedRegistry"]
 
@@ -37,17 +37,31 @@ class BoundedRegistry:
         """As `Registry.listed`."""
         return self._within(self._answer_within, "", self._registry.listed)
 
-    def resolve(self, model: str, ref: str) -> int:
-        """As `Registry.resolve`."""
-        return self._within(self._answer_within, model, partial(self._registry.resolve, model, ref))
+    def route(self, model: str, ref: str) -> Route:
+        """As `Registry.route`."""
+        return self._within(self._answer_within, model, partial(self._registry.route, model, ref))
+
+    def carry_on(  # noqa: PLR0913  as `Registry.carry_on`
+        self,
+        model: str,
+        alias: str,
+        seen: Rollout,
+        then: Rollout | Literal["promote", "stop"],
+        *,
+        author: str,
+        note: str,
+    ) -> bool:
+        """As `Registry.carry_on`; whether it was as it was seen."""
+        change = partial(self._registry.carry_on, model, alias, seen, then, author=author, note=note)
+        return self._within(self._answer_within, model, change) is not None
 
     def fetch(self, model: str, version: int) -> Package:
         """As `Registry.fetch`."""
         return self._within(self._fetch_within, model, partial(self._registry.fetch, model, version))
 
     def refuse(self, model: str, version: int, why: str, worker: str) -> None:
-        """As `Registry.refuse`."""
-        self._within(self._answer_within, model, partial(self._registry.refuse, model, version, why, worker))
+        """As `RefusalStore.add`."""
+        self._within(self._answer_within, model, lambda: self._registry.refusals(model, version).add(why, worker))
 
     def _within(self, seconds: float, model: str, question: Callable[[], T]) -> T:
         with self._lock:

@@ -10,34 +10,26 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
 
 from predictq_broker import Code, Outcome
-from predictq_registry import InvalidName, InvalidRelease, RegistryError, UnknownModel, UnknownRef
+from predictq_registry import InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
 from predictq_worker.deployment import Deployment, State
 from predictq_worker.loads import Loads
 from predictq_worker.metrics import Metrics
+from predictq_worker.refusals import Refusals
 from predictq_worker.residency import Residency
+from predictq_worker.rollouts import Recreations, Rollouts
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work, failure
 
 __all__ = ["Catalog"]
 
 _logger = logging.getLogger(__name__)
-_RETRY, _RETRY_MOST = 5.0, 300.0
-"""Seconds before a release that did not load is tried again; twice as long each time it is itself to blame."""
-
-
-class Failure(NamedTuple):
-    """A release that did not load."""
-
-    reason: str
-    again: float
-    """When it may be tried again, on the monotonic clock."""
-    tries: int
+_RETRY_MOST = 300.0
+"""Seconds after which a release that is itself to blame for not loading is tried again at the latest."""
 
 
 class Catalog:
@@ -47,6 +39,7 @@ class Catalog:
         self,
         registry: BoundedRegistry,
         launch: Callable[[Deployment], None],
+        rollouts: Rollouts,
         *,
         batch_limits: BatchLimits,
         settle: Callable[[Sequence[Outcome]], None],
@@ -56,19 +49,23 @@ class Catalog:
     ) -> None:
         self._registry = registry
         self._launch = launch
+        self._rollouts = rollouts
+        self._recreations = Recreations(registry, rollouts.worker)
         self._batch_limits = batch_limits
         self._settle = settle
         self._metrics = metrics
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
         self._deployments: dict[tuple[str, int], Deployment] = {}
-        self._failed: dict[tuple[str, int], Failure] = {}
+        self._refusals = Refusals()
         self._cold = ColdRoutes(self._open_route)
         self._loads = Loads(self._load)
         self._residency = Residency(
             memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
         )
         self._stopped = False
+        self.changed = threading.Event()
+        """Set when a release has loaded, and it is worth another look where routes lead."""
 
     def start(self) -> None:
         """Begin to open routes to what was not asked for before."""
@@ -91,16 +88,22 @@ class Catalog:
             self._route(Target(*target), group)
 
     def _route(self, target: Target, works: list[Work]) -> None:
+        if self._recreations.park(target.model, works):
+            return
+        works = self._rollouts.divert(target, works)
         deployment = self._routes.get(target)
-        if deployment is None or not deployment.put(works):
+        if works and (deployment is None or not deployment.put(works)):
             self._cold.put(target, works)
 
     def _open_route(self, target: Target) -> None:
         """Find out what `target` means, and see to the work that waits for it; a registry may take its time here."""
         try:
-            version = self._registry.resolve(*target)
+            route = self._registry.route(*target)
+            if target.model in self.halted:
+                self.route(self._cold.take(target))  # to be parked, or to come back here
+                return
             with self._lock:
-                deployment = self._routes[target] = self._deploy(target.model, version)
+                deployment = self._routes[target] = self._deploy(target.model, route.version)
                 works = self._cold.take(target)
                 queued = deployment.put(works)
         except (UnknownModel, UnknownRef, InvalidName) as error:
@@ -113,16 +116,15 @@ class Catalog:
                 self._refuse(works, Code.MODEL_UNAVAILABLE, "the release was just unloaded; ask again")
 
     def _refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
-        self._settle([failure(work.delivery, code, message) for work in works])
+        self._settle([failure(work.delivery, code, message, route=work.route) for work in works])
 
     def _deploy(self, model: str, version: int) -> Deployment:
         """The deployment of that version, which loads if it is not there; to be called under the lock."""
         deployment = self._deployments.get((model, version))
         if deployment is not None and deployment.state in (State.LOADING, State.SERVING):
             return deployment
-        failed = self._failed.get((model, version))
-        if failed is not None and time.monotonic() < failed.again:
-            raise ReleaseRefused(failed.reason)
+        if reason := self._refusals.reason(model, version):
+            raise ReleaseRefused(reason)
         deployment = Deployment(model, version, Batcher(self._batch_limits))
         self._loads.put(deployment)
         self._deployments[deployment.key] = deployment  # not before it loads: there may be no thread to be had
@@ -141,17 +143,17 @@ class Catalog:
             self._failed_to_load(deployment, str(error), _RETRY_MOST)
             return
         except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
-            self._failed_to_load(deployment, str(error) or type(error).__name__, _RETRY)
+            self._failed_to_load(deployment, str(error) or type(error).__name__)
             return
         self._metrics.loaded(deployment.model, "ok", time.monotonic() - started)
+        self._refusals.forget(*deployment.key)
         with self._lock:
-            self._failed.pop(deployment.key, None)
             stopped = self._stopped
+            led_to = deployment in self._routes.values()
+        if not led_to:
+            self.changed.set()
         if stopped:
             deployment.drain()
-        for target, current in list(self._routes.items()):
-            if target.model == deployment.model:
-                self._follow(target, current)  # whoever waits for this one need not wait for the next look
         self._residency.loaded(deployment)
 
     def _too_late(self, deployment: Deployment) -> bool:
@@ -165,11 +167,9 @@ class Catalog:
         self._refuse(waiting, Code.DEADLINE_EXCEEDED, "its deadline passed while other models were being loaded")
         return True
 
-    def _failed_to_load(self, deployment: Deployment, reason: str, most: float) -> None:
+    def _failed_to_load(self, deployment: Deployment, reason: str, *most: float) -> None:
         with self._lock:
-            tries = self._failed[deployment.key].tries + 1 if deployment.key in self._failed else 1
-            pause = min(_RETRY * 2 ** (tries - 1), most)
-            self._failed[deployment.key] = Failure(reason, time.monotonic() + pause, tries)
+            self._refusals.add(*deployment.key, reason, *most)
             self._forget(deployment)
             waiting = deployment.fail()
         self._metrics.loaded(deployment.model, "failed")
@@ -186,13 +186,13 @@ class Catalog:
     def preload(self, models: Iterable[str], ref: str = "production") -> None:
         """Load what `ref` means for each of `models` before anybody asks."""
         for model in models:
-            route = self._routes.get(Target(model, ref))
-            if route is not None and route.state in (State.LOADING, State.SERVING):
+            open_one = self._routes.get(Target(model, ref))
+            if model in self.halted or (open_one is not None and open_one.state in (State.LOADING, State.SERVING)):
                 continue  # only `follow` moves a route that is open, and only to what is loaded
             try:
-                version = self._registry.resolve(model, ref)
+                route = self._registry.route(model, ref)
                 with self._lock:
-                    self._routes[Target(model, ref)] = self._deploy(model, version)
+                    self._routes[Target(model, ref)] = self._deploy(model, route.version)
             except (RegistryError, OSError, ReleaseRefused) as error:
                 _logger.warning("nothing to preload yet", extra={"model": model, "ref": ref, "why": str(error)})
 
@@ -200,32 +200,67 @@ class Catalog:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
         wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
-            if (version := self._follow(target, current)) is not None:
-                wanted.add((target.model, version))
+            try:
+                route = self._registry.route(*target)
+            except (RegistryError, OSError):
+                continue  # a registry that is away, or an alias that was removed, stops nothing that serves
+            wanted.update([(target.model, route.version), *self._rollouts.follow(target, route, self)])
+            if route.version != current.version and current.state is not State.LOADING:
+                self._move(target, current, route)
         self._retire_unused(wanted)
         self._residency.look()
 
-    def _follow(self, target: Target, current: Deployment) -> int | None:
-        """Begin to move one route, or move it, if it points elsewhere; the version it is to lead to, if we can know."""
-        try:
-            version = self._registry.resolve(*target)
-        except (RegistryError, OSError):
-            return None  # a registry that is away, or an alias that was removed, stops nothing that serves
-        if version != current.version and current.state is not State.LOADING:
-            self._move(target, current, version)
-        return version
-
-    def _move(self, target: Target, current: Deployment, version: int) -> None:
+    def _move(self, target: Target, current: Deployment, route: Route) -> None:
+        version, rollout = route
+        if rollout is not None and rollout.strategy == "recreate":
+            if not self._refusals.reason(target.model, version):
+                self._recreations.begin(target, rollout, self)
+            return
         with self._lock:
             try:
                 successor = self._deploy(target.model, version)
             except ReleaseRefused:
                 return  # it was tried, and said why; what serves goes on
-            if successor.state is not State.SERVING or self._routes.get(target) is not current:
-                return  # it moves when it has loaded, if it does; or somebody was faster
-            self._routes[target] = successor
+            if successor.state is State.SERVING:  # otherwise the next look finds it loaded, or not
+                self._lead(target, successor, current.version)
+
+    @property
+    def halted(self) -> frozenset[str]:
+        """The models that stand still while a release of theirs is replaced: not to be read from."""
+        return self._recreations.held
+
+    def hold(self, model: str, version: int) -> Deployment:
+        """As `Releases.hold`."""
+        with self._lock:
+            return self._deploy(model, version)
+
+    def unload(self, model: str) -> None:
+        """As `Memory.unload`."""
+        with self._lock:
+            of_model = [deployment for deployment in self._deployments.values() if deployment.model == model]
+            for deployment in of_model:
+                self._forget(deployment)
+        for deployment in of_model:
+            deployment.decided.wait()
+            deployment.drain()
+            deployment.join(timeout=60.0)
+            deployment.kill()
+
+    def serve(self, target: Target, version: int) -> str:
+        """As `Memory.serve`."""
+        try:
+            with self._lock:
+                deployment = self._deploy(target.model, version)
+                self._lead(target, deployment)  # already now, so that nobody takes it for unused
+        except ReleaseRefused as error:
+            return str(error)
+        deployment.decided.wait()
+        return self._refusals.reason(target.model, version) if deployment.state is State.FAILED else ""
+
+    def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
+        self._routes[target] = deployment
         self._metrics.swapped(target.model)
-        about = {"model": target.model, "ref": target.ref, "old": current.version, "version": version}
+        about = {"model": target.model, "ref": target.ref, "old": old, "version": deployment.version}
         _logger.info("swapped", extra=about)
 
     def _retire_unused(self, wanted: Collection[tuple[str, int]]) -> None:
@@ -269,8 +304,8 @@ class Catalog:
         for model in models:
             deployment = self._routes.get(Target(model, ref))
             if deployment is None:
-                failed = [failure.reason for (name, _), failure in list(self._failed.items()) if name == model]
-                sentences.append(f"{model}@{ref} is not loaded{': ' + failed[-1] if failed else ''}")
+                why = self._refusals.last(model)
+                sentences.append(f"{model}@{ref} is not loaded{': ' + why if why else ''}")
             elif deployment.state is not State.SERVING:
                 sentences.append(f"{model}@{ref} is {deployment.state.value}")
             elif not deployment.alive:
@@ -284,7 +319,8 @@ class Catalog:
         with self._lock:
             self._stopped = True
             deployments = list(self._deployments.values())
-        return cold + [work for deployment in deployments for work in deployment.batcher.clear()]
+        queued = [work for deployment in deployments for work in deployment.batcher.clear()]
+        return cold + self._recreations.clear() + queued
 
     def join(self, timeout: float) -> None:
         """Wait for the batches that run, at most `timeout` seconds; then end their runners."""

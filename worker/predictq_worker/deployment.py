@@ -1,5 +1,6 @@
 """One release in memory: its batcher, its replicas, and its way from loading to serving to gone."""
 
+import threading
 import time
 from collections.abc import Sequence
 from enum import Enum
@@ -32,6 +33,8 @@ class Deployment:
         self.size = 0
         """Bytes that its runners hold, as they were measured last; while it loads: as many as are expected."""
         self.measured = 0.0
+        self.decided = threading.Event()
+        """Set once it serves or has failed."""
         self._replicas: Sequence[Replica] = ()
 
     @property
@@ -50,10 +53,12 @@ class Deployment:
         for replica in replicas:
             replica.start()
         self.state = State.SERVING
+        self.decided.set()
 
     def fail(self) -> list[Work]:
         """It did not load; returns the work that waited for it."""
         self.state = State.FAILED
+        self.decided.set()
         return self.batcher.clear()
 
     def drain(self) -> None:

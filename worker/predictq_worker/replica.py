@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import assert_never
 
-from predictq_broker import Code, Delivery, Outcome, Result, Timings
+from predictq_broker import Code, Outcome, Result, Timings
 from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
 from predictq_worker.batcher import Batch, Batcher
 from predictq_worker.inference import Failed, Ok, response_content_type
 from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied
-from predictq_worker.work import Work, failure
+from predictq_worker.work import ON_TRIAL, Work, failure
 
 __all__ = ["Replica"]
 
@@ -98,13 +98,13 @@ class Replica:
     def _answer(self, batch: Batch) -> list[Outcome]:
         """One outcome for each request of the batch, whatever happens; a deadly one may come again, alone."""
         try:
-            late = [self._too_late(work.delivery) for work in batch.expired]
+            late = [self._too_late(work) for work in batch.expired]
             return late + self._predict(batch) if batch.works else late
         except Exception:  # a defect of ours: it must not leave these requests without an end
             _logger.exception("a batch went wrong", extra={"model": self._manifest.model, "held": len(batch.works)})
             sentence = "the worker failed at this request; its log says why"
             works = [*batch.works, *batch.expired]
-            return [self._failure(work.delivery, Code.INTERNAL, sentence) for work in works]
+            return [self._failure(work, Code.INTERNAL, sentence) for work in works]
 
     def _replace_if_dead(self) -> None:
         """A runner that died while it was idle is replaced before anybody misses it, and nobody is suspected."""
@@ -118,13 +118,14 @@ class Replica:
             about = {"model": self._manifest.model, "version": self._manifest.version, "why": str(trouble)}
             _logger.warning("cannot start a runner yet", extra=about)
 
-    def _too_late(self, delivery: Delivery) -> Outcome:
-        late = time.monotonic() - delivery.expires
+    def _too_late(self, work: Work) -> Outcome:
+        late = time.monotonic() - work.delivery.expires
         sentence = f"its deadline passed {late:.3f} s before it could run; allow more time or add workers"
-        return self._failure(delivery, Code.DEADLINE_EXCEEDED, sentence)
+        return self._failure(work, Code.DEADLINE_EXCEEDED, sentence)
 
-    def _failure(self, delivery: Delivery, code: Code, message: str) -> Outcome:
-        return failure(delivery, code, message, version=self._manifest.version, digest=self._manifest.digest)
+    def _failure(self, work: Work, code: Code, message: str) -> Outcome:
+        version, digest = self._manifest.version, self._manifest.digest
+        return failure(work.delivery, code, message, version=version, digest=digest, route=work.route)
 
     def _predict(self, batch: Batch) -> list[Outcome]:
         if self._killed.is_set():
@@ -135,14 +136,17 @@ class Replica:
             runner = self._living_runner()
         except (RunnerDied, ReleaseRefused) as trouble:
             sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
-            return [self._failure(work.delivery, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
+            return [self._failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
         reached("before_predict")
+        handed = time.monotonic()
         try:
             predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
         except RunnerDied as death:
             return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
         reached("after_predict")
-        self._observe(self._manifest, sum(work.delivery.request.rows for work in batch.works), predicted.seconds)
+        rows = sum(work.delivery.request.rows for work in batch.works)
+        self._batcher.sizing.observe(rows, time.monotonic() - handed)
+        self._observe(self._manifest, rows, predicted.seconds)
         return self._outcomes(batch, predicted, started)
 
     def _living_runner(self) -> Runner:
@@ -169,30 +173,37 @@ class Replica:
     def _after_death(self, works: list[Work], why: str) -> list[Outcome]:
         """Try those it held again, each alone; set aside who has cost too many runners."""
         self._mourn(why, held=len(works))
-        suspects = [Work(work.delivery, work.deaths + 1) for work in works]
-        again = [work for work in suspects if work.losses < self._max_losses]
-        dead = [work.delivery for work in suspects if work.losses >= self._max_losses]
+        suspects = [work._replace(deaths=work.deaths + 1) for work in works]
+        again = [work for work in suspects if work.losses < self._may_lose(work)]
+        dead = [work for work in suspects if work.losses >= self._may_lose(work)]
         if not self._batcher.put(again):
             return [outcome for work in again for outcome in self._predict(_single(work))] + self._buried(dead, why)
         return self._buried(dead, why)
 
-    def _buried(self, deliveries: list[Delivery], why: str) -> list[Outcome]:
+    def _may_lose(self, work: Work) -> int:
+        """A release on trial gets one try; whoever chose it knows another one that answers."""
+        return 1 if work.route in ON_TRIAL else self._max_losses
+
+    def _buried(self, works: list[Work], why: str) -> list[Outcome]:
         sentence = f"set aside after it lost its runner or worker {self._max_losses} times, the last time: {why}"
-        return [self._failure(delivery, Code.DEAD_LETTERED, sentence) for delivery in deliveries]
+        return [self._failure(work, Code.DEAD_LETTERED, sentence) for work in works]
 
     def _outcomes(self, batch: Batch, predicted: Predicted, started: float) -> list[Outcome]:
         manifest, content_type = self._manifest, response_content_type(batch.content_type)
         model, version, digest, seconds = manifest.model, manifest.version, manifest.digest, predicted.seconds
         outcomes: list[Outcome] = []
-        for (delivery, _), answer in zip(batch.works, predicted.answers, strict=True):
+        for work, answer in zip(batch.works, predicted.answers, strict=True):
             match answer:
                 case Ok(body):
+                    delivery = work.delivery
                     timings = Timings(delivery.queued, started - delivery.received, seconds)
                     request_id = delivery.request.id
-                    result = Result(request_id, Code.OK, body, model, version, digest, "", content_type, timings)
+                    result = Result(
+                        request_id, Code.OK, body, model, version, digest, work.route, content_type, timings
+                    )
                     outcomes.append(Outcome(delivery, result))
                 case Failed(code, message):
-                    outcomes.append(self._failure(delivery, code, message))
+                    outcomes.append(self._failure(work, code, message))
                 case _:
                     assert_never(answer)
         return outcomes

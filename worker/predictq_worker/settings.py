@@ -42,6 +42,8 @@ class WorkerSettings(BaseModel):
         threads: BLAS and OpenMP threads of each runner.
         max_batch_rows: A batch is closed when it holds so many rows.
         max_batch_bytes: … or so many bytes of bodies.
+        target_batch_seconds: … or as many rows as are done in so many seconds, or as are worth it, both learnt from
+            this release's batches; 0: neither.
         max_wait: Seconds an idle runner waits for a batch to fill, from its first request; 0 takes what is there.
         max_body_bytes: A longer body is refused as `too_large`.
         max_rows: A request of more rows is refused as `too_large`.
@@ -76,6 +78,7 @@ class WorkerSettings(BaseModel):
     threads: Positive = 1
     max_batch_rows: Positive = 512
     max_batch_bytes: Positive = 16 << 20
+    target_batch_seconds: Seconds = 0.25
     max_wait: Seconds = 0.0
     max_body_bytes: Positive = 16 << 20
     max_rows: Positive = 100_000

@@ -1,11 +1,17 @@
 """What moves through a worker: a delivery with what happened to it here, and the outcomes it can have."""
 
 import time
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from predictq_broker import TEXT, Code, Delivery, Outcome, Result, Timings
+from predictq_registry import CHALLENGER
 
-__all__ = ["Work", "failure"]
+__all__ = ["ON_TRIAL", "SHADOW", "Work", "failure"]
+
+SHADOW: Final = "shadow"
+"""The route of a copy: whatever it ends with is compared, and never settled."""
+ON_TRIAL: Final = frozenset({CHALLENGER, SHADOW})
+"""The routes to a release that is being rolled out."""
 
 
 class Work(NamedTuple):
@@ -14,10 +20,12 @@ class Work(NamedTuple):
     Attributes:
         delivery: The request, under our lease.
         deaths: How many runners died while they held it, here.
+        route: The rollout arm that it fell to; empty if there was no choice.
     """
 
     delivery: Delivery
     deaths: int = 0
+    route: str = ""
 
     @property
     def alone(self) -> bool:
@@ -30,7 +38,9 @@ class Work(NamedTuple):
         return self.deaths + self.delivery.attempt - 1
 
 
-def failure(delivery: Delivery, code: Code, message: str, *, version: int = 0, digest: str = "") -> Outcome:
+def failure(  # noqa: PLR0913  what an answer consists of, by name
+    delivery: Delivery, code: Code, message: str, *, version: int = 0, digest: str = "", route: str = ""
+) -> Outcome:
     """The outcome that answers with an error: `message` says what is wrong and what to do."""
     request = delivery.request
     timings = Timings(queued=delivery.queued, batched=time.monotonic() - delivery.received)
@@ -44,6 +54,7 @@ def failure(delivery: Delivery, code: Code, message: str, *, version: int = 0, d
             model=request.model,
             version=version,
             digest=digest,
+            route=route,
             content_type=TEXT,
             timings=timings,
             retry_after=1.0 if code is Code.MODEL_UNAVAILABLE else 0.0,

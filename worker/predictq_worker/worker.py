@@ -7,6 +7,7 @@ Keeper: the lease.   Follower: the registry's aliases.   HttpServer: probes and 
 """
 
 import logging
+import secrets
 import signal
 import threading
 import time
@@ -28,6 +29,7 @@ from predictq_worker.launcher import Launcher
 from predictq_worker.ledger import Ledger
 from predictq_worker.memory import default_budget
 from predictq_worker.metrics import Gauges, Metrics
+from predictq_worker.rollouts import Rollouts
 from predictq_worker.rules import make_nursery
 from predictq_worker.settings import WorkerSettings
 from predictq_worker.settler import Settler
@@ -68,11 +70,19 @@ class Worker:
         self._settler = Settler(self._consumer, self._ledger, self.metrics)
         self._keeper = Keeper(self._consumer, settings.lease, self.metrics)
         self._nursery = make_nursery(settings)
-        launcher = Launcher(settings, registry, self._nursery, self._settler.put, self.metrics)
+        run = f"{settings.name}.{secrets.token_hex(3)}"  # names need not be unique
+        self._rollouts = Rollouts(registry, run, self._settler.put, room=rows, patience=settings.load_timeout)
+        launcher = Launcher(settings, registry, self._nursery, self._rollouts.settle, self.metrics)
         self._catalog = Catalog(
             registry,
             launcher.launch,
-            batch_limits=BatchLimits(settings.max_batch_rows, settings.max_batch_bytes, settings.max_wait),
+            self._rollouts,
+            batch_limits=BatchLimits(
+                settings.max_batch_rows,
+                settings.max_batch_bytes,
+                settings.max_wait,
+                settings.target_batch_seconds,
+            ),
             settle=self._settler.put,
             metrics=self.metrics,
             memory_budget=settings.memory_budget or default_budget(),
@@ -132,6 +142,7 @@ class Worker:
         self._settler.start()
         self._catalog.start()
         self._follower.start()
+        self._rollouts.start()
         self._keeper.start()
         self._intake.start()
         about = {"worker": self._settings.name, "broker": masked(self._settings.broker_url)}
@@ -185,6 +196,7 @@ class Worker:
     def _leave(self) -> None:
         self._keeper.stop()
         self._follower.stop(timeout=1.0)
+        self._rollouts.stop(timeout=1.0)
         if rest := self._ledger.held():
             self._give_back(rest)
         try:
@@ -220,6 +232,7 @@ class Worker:
             "keeper": self._keeper.alive,
             "follower": self._follower.alive,
             "catalog": self._catalog.alive,
+            "rollouts": self._rollouts.alive,
         }
         return [f"the {name} has died" for name, alive in parts.items() if not alive]
 
