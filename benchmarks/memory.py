@@ -120,7 +120,9 @@ def left_in(url: str) -> str:
         return _rows(url.removeprefix("sqlite:///"))
     if url.startswith("redis"):
         return _keys(url)
-    return ""
+    with connect(url) as broker:
+        stats = broker.stats(MODEL)
+    return f"{stats.queued} waiting, {stats.dead} dead"
 
 
 def _rows(path: str) -> str:
@@ -150,7 +152,7 @@ def _keys(url: str) -> str:
 @contextmanager
 def broker(engine: str, folder: Path) -> Iterator[tuple[str, int]]:
     """A broker's URL, and the process behind it if it is one; a URL instead of an engine is somebody's server."""
-    if engine not in {"sqlite", "redis"}:
+    if engine.split(maxsplit=1)[0] not in {"sqlite", "redis", "rabbitmq"}:
         yield engine, 0
         return
     with serve(engine, folder) as served:
@@ -193,7 +195,7 @@ def main() -> None:
         asyncio.run(ask(sys.argv[2]))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--engine", default="sqlite", help="sqlite, redis, or the URL of a broker")
+    parser.add_argument("--engine", default="sqlite", help="sqlite, redis, rabbitmq, or the URL of a broker")
     parser.add_argument("--requests", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     chosen = parser.parse_args()
     found = list(measure(chosen.engine, chosen.requests))

@@ -75,6 +75,11 @@ class Turn:
         self._environment = _environment(contender, model, served)
         self._workers: list[Child] = []
 
+    @property
+    def port(self) -> int:
+        """Free for the worker: `{port}` in its command."""
+        return int(self._environment["BENCH_PORT"])
+
     def prepare(self) -> None:
         """What has to be made before a worker starts: once, since it is the same in every turn."""
         kept = Path(self._environment["BENCH_KEPT"])

@@ -125,7 +125,11 @@ class RedisCluster:
             node.flush()
 
     def __enter__(self) -> Self:
-        return self.start()
+        with contextlib.ExitStack() as stack:
+            stack.push(self)  # a start that fails leaves no process behind
+            self.start()
+            stack.pop_all()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
@@ -206,7 +210,11 @@ class Watched:
         return said["flags"] == "master" and said["num-other-sentinels"] == 2 and len(following) == wanted
 
     def __enter__(self) -> Self:
-        return self.start()
+        with contextlib.ExitStack() as stack:
+            stack.push(self)  # a start that fails leaves no process behind
+            self.start()
+            stack.pop_all()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

@@ -1,12 +1,14 @@
 """Real servers for tests: started on a free port of the loopback, killed, started again where they left off."""
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,12 +33,16 @@ def need_program(name: str) -> str:
     return found
 
 
+_PORTS = range(10_000, 32_000)  # below those that the system gives to outgoing connections, which would take it again
+
+
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback that nobody listens on now; whoever is given it may come back to it after a restart."""
+    for port in random.SystemRandom().sample(_PORTS, 100):  # hypothesis seeds the common one
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("100 ports of the loopback were tried, and none is free")
 
 
 class RedisServer:

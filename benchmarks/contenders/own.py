@@ -10,7 +10,7 @@ __all__ = ["ENGINES", "REDIS", "predictq"]
 
 _WORKER = (
     *("python", "-m", "predictq_cli", "worker", "--broker", "{broker}", "--registry", "{kept}"),
-    *("--http", "127.0.0.1:0", "--log-format", "json"),
+    *("--log-format", "json"),
 )
 
 
@@ -22,15 +22,19 @@ def predictq(  # noqa: PLR0913  most of them have a default
     runners: int = 1,
     workers: int = 1,
     models: int = 0,
+    port: str = "0",
     settings: Mapping[str, str] | None = None,
 ) -> Contender:
-    """Predictq on one engine; `models`: under how many names the model is published, and asked for unevenly."""
+    """Predictq on one engine; `models`: under how many names the model is published, and asked for unevenly.
+
+    `port` is where its metrics are.
+    """
     served = () if models else ("--model", "bench")
     return Contender(
         f"predictq {engine}",
         OWN,
         "peers.own:Popular" if models else "peers.own:Asynchronous",
-        (*_WORKER, *served, "--runners", str(runners)),
+        (*_WORKER, *served, "--runners", str(runners), "--http", f"127.0.0.1:{port}"),
         Promises(durable, "yes", "10 s, by heartbeat", "yes"),
         server=server,
         workers=workers,

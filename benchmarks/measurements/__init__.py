@@ -9,7 +9,8 @@ from measurements.models import MODELS
 from measurements.popularity import POPULARITY
 from measurements.scaling import SCALING
 from measurements.single_rows import ENGINES_PART, PEERS_PART
+from measurements.sizing import SIZING
 
 __all__ = ["PARTS", "Case", "Part"]
 
-PARTS = (ENGINES_PART, PEERS_PART, LATENCY, BULK, MODELS, BACKLOG, POPULARITY, SCALING, MEMORY)
+PARTS = (ENGINES_PART, PEERS_PART, LATENCY, BULK, MODELS, BACKLOG, POPULARITY, SCALING, SIZING, MEMORY)

@@ -12,8 +12,8 @@ from measurements.case import Case, Part
 __all__ = ["POPULARITY"]
 
 _WIDTH = 1024
-_RUNNER = 140 << 20
-"""What a worker counts for a small model: resident memory, shared or not."""
+_RUNNER = 15 << 20
+"""What a worker counts for a small model: memory that its runner shares with nobody."""
 
 
 def _measure(options: Options, count: int) -> Callable[[Turn], Any]:

@@ -5,11 +5,12 @@ from operator import itemgetter
 from typing import Any
 
 from measurements.models import WIDTH
+from measurements.sizing import LEARNT
 
 from report.markdown import count, cut, ranged, table, times
 from report.results import Results
 
-__all__ = ["backlog", "bulk", "memory", "models", "popularity", "scaling"]
+__all__ = ["backlog", "bulk", "memory", "models", "popularity", "scaling", "sizing"]
 
 _rate: Callable[[Any], float] = itemgetter("per_second")
 _REDIS, _IN_PROCESS = "predictq Redis", "in process"
@@ -84,6 +85,22 @@ def scaling(results: Results) -> str:
         for case in results.cases("scaling")
     ]
     return table(["model, workers x runners", "requests/s", "of 1 x 1"], rows)
+
+
+def sizing(results: Results) -> str:
+    """A row for each model and size."""
+    rows = [
+        [
+            case,
+            cut(results.spread("sizing", _REDIS, case, itemgetter("rows_of_a_batch")), count),
+            ranged(results.spread("sizing", _REDIS, case, _rate), count),
+            ranged(
+                results.ratio("sizing", (_REDIS, case), (_REDIS, f"{case.partition(',')[0]}, {LEARNT}"), _rate), times
+            ),
+        ]
+        for case in results.cases("sizing")
+    ]
+    return table(["model, most rows of a batch", "rows it had", "requests/s", "of learnt"], rows)
 
 
 def memory(results: Results) -> str:

@@ -7,7 +7,7 @@ from contenders import ENGINES, LIMITS, QUEUES, SERVERS
 from measurements import PARTS
 
 from report.goals import goals
-from report.growth import backlog, bulk, memory, models, popularity, scaling
+from report.growth import backlog, bulk, memory, models, popularity, scaling, sizing
 from report.loads import engines, latency, peers
 from report.markdown import ranged, table, times
 from report.results import Results
@@ -23,6 +23,7 @@ _SECTIONS: dict[str, Callable[[Results], str]] = {
     "backlog": backlog,
     "popularity": popularity,
     "scaling": scaling,
+    "sizing": sizing,
     "memory": memory,
 }
 

@@ -115,6 +115,27 @@ def cases(turns: Turns, pick: Pick, label: str) -> Figure:
     return figure
 
 
+def sizing(turns: Turns) -> Figure:
+    """Rates over sizes set by hand, and where the worker ended by itself; a plot for each model."""
+    rates, rows = medians(turns, rate), medians(turns, lambda figures: float(figures["rows_of_a_batch"]))
+    names = list(dict.fromkeys(case.partition(", ")[0] for _, case in rates))
+    figure, both = plt.subplots(1, len(names), figsize=(5 * len(names), 3.6), squeeze=False)
+    for axes, model in zip(both[0], names, strict=True):
+        points = {
+            case.partition(", ")[2]: (rows[who, case], rates[who, case])
+            for who, case in rates
+            if case.startswith(f"{model},")
+        }
+        learnt = points.pop("learnt", None)
+        by_hand = sorted(points.values())
+        axes.plot([x for x, _ in by_hand], [y for _, y in by_hand], "o-", color=_OTHER, label="set by hand")
+        if learnt is not None:
+            axes.plot(*learnt, "D", color=_OWN, markersize=8, label="learnt")
+        axes.set(xscale="log", ylim=(0, None), xlabel="rows of a batch", ylabel="requests/s", title=model)
+        axes.legend(loc="lower right")
+    return figure
+
+
 def rate(figures: Figures) -> float:
     """Of the one phase there is, whatever its width."""
     return float(figures["per_second"] if "per_second" in figures else peak(figures))
@@ -131,6 +152,8 @@ def drawn(turns: Turns) -> Iterator[tuple[str, Figure]]:
             yield f"{part}-widths", widths(parts[part])
     if parts.get("latency"):
         yield "latency", latency(parts["latency"])
+    if parts.get("sizing"):
+        yield "sizing", sizing(parts["sizing"])
     for part, unit in {
         "bulk": "rows/s",
         "models": "requests/s",

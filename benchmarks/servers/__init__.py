@@ -13,7 +13,10 @@ __all__ = ["Served", "serve"]
 
 @contextmanager
 def serve(kind: str, folder: Path) -> Generator[Served]:
-    """One of: `none`, `sqlite`, `redis`, `redis everysec`, `redis always`, `rabbitmq`."""
+    """One of: `none`, `sqlite`, `redis`, `redis everysec`, `redis always`, `rabbitmq`.
+
+    After `rabbitmq` may come lines of its configuration, as in `rabbitmq raft.wal_max_size_bytes=33554432`.
+    """
     match kind.split():
         case ["none"]:
             yield Served("", None, ())
@@ -23,8 +26,8 @@ def serve(kind: str, folder: Path) -> Generator[Served]:
         case ["redis", *fsync]:
             with redis(folder, "".join(fsync)) as served:
                 yield served
-        case ["rabbitmq"]:
-            with rabbitmq(folder) as served:
+        case ["rabbitmq", *settings]:
+            with rabbitmq(folder, settings) as served:
                 yield served
         case _:
             raise ValueError(f"no such server: {kind}")

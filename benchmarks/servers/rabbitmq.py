@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,13 +17,13 @@ _PLACES = ("/usr/lib/rabbitmq/bin/rabbitmq-server",)
 
 
 @contextmanager
-def rabbitmq(folder: Path) -> Generator[Served]:
-    """One node with its defaults; ready when it greets as AMQP does."""
+def rabbitmq(folder: Path, settings: Sequence[str] = ()) -> Generator[Served]:
+    """One node with its defaults but for these settings; ready when it greets as AMQP does."""
     server, epmd = program("rabbitmq-server", *_PLACES), program("epmd")
     port, distribution, names = (free_port() for _ in range(3))
     home = folder / "rabbitmq"
     home.mkdir()
-    (home / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{port}\n")
+    (home / "rabbitmq.conf").write_text("\n".join((f"listeners.tcp.1 = 127.0.0.1:{port}", *settings, "")))
     (home / "plugins").write_text("[].\n")
     log = home / "console.log"
     environment = {**os.environ, **_environment(home, port, distribution, names)}

@@ -33,10 +33,14 @@ class Level(StrEnum):
 def worker(  # noqa: PLR0913  a command's options are its arguments
     *,
     model: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A model to serve; may be repeated. All, if left out.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A model to serve; may be repeated. '*', or none: whichever is asked for."),
     ] = None,
     runners: Annotated[int | None, typer.Option(metavar="N", help="Processes for each release [1].")] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="BLAS and OpenMP threads of each [1].")] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="What releases may hold together, such as 4g [half of all].")
+    ] = None,
     max_batch_rows: Annotated[int | None, typer.Option(metavar="N", help="Rows of a batch at most [512].")] = None,
     max_wait: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="How long an idle runner waits for a batch to fill [0].")
@@ -72,6 +76,7 @@ def worker(  # noqa: PLR0913  a command's options are its arguments
         models=tuple(model) if model else None,
         runners=runners,
         threads=threads,
+        memory_budget=memory,
         max_batch_rows=max_batch_rows,
         max_wait=max_wait,
         http=http,

@@ -37,6 +37,7 @@ class AsyncClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Future[Exchange] | None = None
         self._gate = Gate()
+        self._passes = 0  # so many may join the line before somebody looks whether it is full
         self._fresh: list[Call] = []
 
     async def predict(
@@ -48,13 +49,15 @@ class AsyncClient:
         **options: Unpack[Options],
     ) -> Prediction:
         """Ask and wait for the answer, as `Client.predict`. Cancelling the task withdraws the request."""
-        exchange = await self._exchange()
+        loop = asyncio.get_running_loop()
+        exchange = self._opened(loop) or await self._open(loop)
         request = build_request(
             self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **bulk.with_timeout(options, timeout)
         )
-        loop = asyncio.get_running_loop()
         call = AwaitedCall(request, self._settings.retry_for, chosen="id" in options, ended=loop.create_future())
-        await self._ask(exchange, call)
+        if self._passes <= 0:
+            await self._pass(exchange, call)
+        self._ask(exchange, call, loop)
         try:
             prediction = prediction_of(await call.ended)
         except asyncio.CancelledError:
@@ -104,7 +107,9 @@ class AsyncClient:
         return bulk.run_async(plan, lambda part: self.submit(model, part, **options))
 
     async def _judged(self, exchange: Exchange, call: SentCall) -> None:
-        await self._ask(exchange, call)
+        if self._passes <= 0:
+            await self._pass(exchange, call)
+        self._ask(exchange, call, asyncio.get_running_loop())
         try:
             error = await call.judged
         except asyncio.CancelledError:
@@ -115,14 +120,20 @@ class AsyncClient:
 
     async def _exchange(self) -> Exchange:
         loop = asyncio.get_running_loop()
+        return self._opened(loop) or await self._open(loop)
+
+    def _opened(self, loop: asyncio.AbstractEventLoop) -> Exchange | None:
+        """The exchange, if there is nothing to wait for."""
+        opening = self._opening
+        return self._connection.opened if self._loop is loop and opening is not None and opening.done() else None
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> Exchange:
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
             raise RuntimeError("this AsyncClient belongs to another event loop: make one for each loop")
         opening = self._opening
         if opening is None or opening.done():
-            if self._connection.is_open:
-                return self._connection.exchange(self._deliver)
             # It may block, so it is done in a thread: once, for all tasks that come meanwhile, and these stay in order.
             opening = self._opening = asyncio.ensure_future(asyncio.to_thread(self._connection.exchange, self._deliver))
         return await asyncio.shield(opening)
@@ -134,16 +145,21 @@ class AsyncClient:
             if loop is not None:
                 loop.call_soon_threadsafe(tell, events)
 
-    async def _ask(self, exchange: Exchange, call: Call) -> None:
-        if not self._gate.is_open(exchange.line, len(self._fresh)):
+    async def _pass(self, exchange: Exchange, call: Call) -> None:
+        """Look how many may join the line in this turn of the loop; if none, wait."""
+        self._passes = self._gate.passes(exchange.line, len(self._fresh))
+        if self._passes <= 0:
             await self._gate.pass_through(exchange.line, call)
+
+    def _ask(self, exchange: Exchange, call: Call, loop: asyncio.AbstractEventLoop) -> None:
+        self._passes -= 1
         self._fresh.append(call)
         if len(self._fresh) == 1:
-            asyncio.get_running_loop().call_soon(self._hand_over, exchange)
+            loop.call_soon(self._hand_over, exchange)
 
     def _hand_over(self, exchange: Exchange) -> None:
         """Give the exchange at once all that tasks have asked in this turn of the loop."""
-        calls, self._fresh = self._fresh, []
+        calls, self._fresh, self._passes = self._fresh, [], 0
         exchange.ask(calls)
 
     async def close(self) -> None:

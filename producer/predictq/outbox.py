@@ -18,6 +18,8 @@ from predictq_broker import Request
 __all__ = ["Outbox"]
 
 _log = logging.getLogger(__name__)
+_LATE = 0.05
+"""Seconds of waiting here that are not taken off a deadline."""
 
 
 class Outbox:
@@ -91,12 +93,16 @@ class Outbox:
         now = time.monotonic()
         for call in calls:
             call.sent = True
-        return [_with_time_left(call, now) for call in calls]
+        return [
+            call.request if call.expires - now > (call.request.ttl or 0.0) - _LATE else _with_time_left(call, now)
+            for call in calls
+        ]
 
     def _tell(self, calls: Sequence[Call], offered: Judged | Denied) -> None:
         match offered:
             case Judged(verdicts):
-                self._deliver(self._pending.judged(calls, verdicts))
+                if events := self._pending.judged(calls, verdicts):
+                    self._deliver(events)
             case Denied():
                 self._deliver(self._pending.failed(calls, lambda call: complaints.denied(call, *offered)))
             case _:
@@ -128,8 +134,5 @@ def _by_model(calls: Sequence[Call]) -> dict[str, list[Call]]:
 
 
 def _with_time_left(call: Call, now: float) -> Request:
-    """The request; if it had to wait here, its deadline is as much nearer."""
-    request = call.request
-    if request.ttl is None or call.expires - now > request.ttl - 0.05:
-        return request
-    return request._replace(ttl=max(call.expires - now, 0.001))
+    """The request, which had to wait here: its deadline is as much nearer."""
+    return call.request._replace(ttl=max(call.expires - now, 0.001))

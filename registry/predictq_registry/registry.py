@@ -135,6 +135,10 @@ class Registry:
         """The models that have at least one release, sorted."""
         return [name for name in self._storage.names("") if is_name(name) and self._has_release(name)]
 
+    def listed(self) -> list[str]:
+        """As `models`, with names perhaps that no release has yet: one listing, however many models there are."""
+        return [name for name in self._storage.names("") if is_name(name)]
+
     def versions(self, model: str) -> list[int]:
         """The versions of a model, ascending; `UnknownModel` if there is none."""
         versions = self._versions(model) if is_name(model) else []
@@ -147,7 +151,7 @@ class Registry:
         return [version for version in self._numbers(model) if self._storage.exists(_manifest_path(model, version))]
 
     def _has_release(self, model: str) -> bool:
-        """Asked of every model several times a second, so it looks at the newest release and no further."""
+        """Looks at the newest release and no further."""
         return any(self._storage.exists(_manifest_path(model, version)) for version in reversed(self._numbers(model)))
 
     def _numbers(self, model: str) -> list[int]:

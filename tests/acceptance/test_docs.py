@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from faults.chaos.controls import CONTROLS
+from rabbitmq import RabbitServer
 from servers import RedisServer, need_program
 from workers import WorkerProcess, eventually, python_env, workers
 
@@ -303,6 +304,16 @@ def test_a_request_typed_in_sql_is_answered(registry_url: str, tmp_path: Path) -
         database.close()
 
 
+def test_a_request_sent_with_nothing_but_an_amqp_library_is_answered(
+    rabbitmq_server: RabbitServer, registry_url: str, tmp_path: Path
+) -> None:
+    with workers(1, rabbitmq_server.url, registry_url, models="iris") as (worker,):
+        worker.wait_ready()
+        asking = runnable(PROTOCOL, "amqp")
+        place = f"127.0.0.1:{rabbitmq_server.port}"
+        assert run_python(asking, tmp_path, RABBITMQ=place) == "demo-4 ok [0]\n"
+
+
 def test_the_readme_s_first_screen_runs(tmp_path: Path) -> None:
     publish, ask = re.findall(r"```python\n(.*?)```", (TOP / "README.md").read_text(), re.DOTALL)
     run_python(publish, tmp_path)
@@ -350,11 +361,11 @@ def test_the_documented_formats_are_the_runtimes_and_what_they_say_of_themselves
         assert row[2].startswith("yes") == runtime.runs_code(Content({"model": b""})), runtime.name
 
 
-def run_python(code: str, folder: Path) -> str:
+def run_python(code: str, folder: Path, **variables: str) -> str:
     ran = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
-        env=python_env(),
+        env=python_env(**variables),
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,4 +1,4 @@
-"""A network between Redis and those who use it that cuts off at any byte, or goes silent."""
+"""A network between the broker and those who use it that cuts off at any byte, brings one at a time, or goes silent."""
 
 import socket
 import struct
@@ -13,6 +13,7 @@ import pytest
 from audit import Audit
 from faults.chaos.proxy import Proxy
 from models import Iris
+from rabbitmq import RabbitServer
 from servers import RedisServer
 from workers import eventually, workers
 
@@ -144,3 +145,30 @@ def test_a_peer_that_vanished_without_a_word_is_noticed_by_both_sides_within_sec
                 audit.wait_for_all()
             worker.wait_ready()
             assert client.predict("iris", [ROW], timeout=20).outputs == [0]
+
+
+SLOW = {"byte by byte": {"slicer": 1}, "20 kB/s": {"slicer": 64, "bandwidth": 20_000}}
+
+
+@pytest.mark.parametrize("engine", ["redis", "rabbitmq"])
+def test_a_network_that_is_slow_in_any_way_makes_nothing_wrong_or_double(
+    engine: str, registry_url: str, trained: Iris, request: pytest.FixtureRequest
+) -> None:
+    server: RedisServer | RabbitServer = request.getfixturevalue("server" if engine == "redis" else "rabbit")
+    with Proxy(server.port) as proxy:
+        url = server.url.replace(f":{server.port}/", f":{proxy.port}/")
+        with workers(1, url, registry_url, models="iris") as (worker,):
+            for how, toxic in SLOW.items():
+                with proxy.toxic(**toxic), Audit(url, trained) as audit:
+                    audit.ask(20)
+                    audit.ask(20)
+                    audit.wait_for_all()
+                    assert (len(audit.results), audit.wrong) == (40, []), how
+                    assert set(audit.results.values()) == {1}, how
+                    assert worker.get("/readyz")[0] == 200, how
+
+
+@pytest.fixture(scope="module")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    with RabbitServer(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server

@@ -54,7 +54,7 @@ headers = st.fixed_dictionaries(
         "seconds": st.floats() | values,
         "failed": entries | values,
         "report": values
-        | st.fixed_dictionaries({"seconds": values, "rss": values, "warnings": values, "differences": values}),
+        | st.fixed_dictionaries(dict.fromkeys(("seconds", "rss", "memory", "warnings", "differences"), values)),
         "refused": values,
     },
 )

@@ -334,6 +334,7 @@ def test_a_folder_is_the_same_bytes_each_time_and_comes_back_whole(tmp_path: Pat
         pack(source)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of MLflow about itself
 def test_a_folder_that_mlflow_saved_is_served(tmp_path: Path) -> None:
     sklearn_flavour = pytest.importorskip("mlflow.sklearn")
     model = LogisticRegression(max_iter=1000).fit(ROWS, LABELS)

@@ -124,7 +124,7 @@ def test_a_reply_that_does_not_answer_every_request_is_refused(header: dict[str,
 
 
 def test_a_load_reply_is_a_report_or_a_refusal_or_refused() -> None:
-    report = LoadReport(0.5, 1 << 20, ("a warning",), ("numpy 1 → 2",))
+    report = LoadReport(0.5, 1 << 20, 1 << 19, ("a warning",), ("numpy 1 → 2",))
     assert read_load_reply(read(bytes_of({"report": report._asdict()}))) == report
     assert read_load_reply(Frame({"refused": "no"}, [])) == "no"
     with pytest.raises(BadFrame):

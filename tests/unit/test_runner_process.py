@@ -105,8 +105,8 @@ def test_a_runner_answers_as_the_library_call_does(nursery: Nursery, tmp_path: P
 def test_a_runner_says_what_loading_showed_and_how_large_it_is(runner: Runner) -> None:
     assert runner.alive
     assert 0 < runner.loaded.seconds < LOAD
-    assert runner.loaded.rss > 1 << 20
-    assert runner.rss() > 1 << 20
+    assert runner.loaded.rss > runner.loaded.memory > 1 << 20
+    assert runner.memory() > 1 << 20
     assert runner.loaded.differences == ()
 
 
@@ -136,7 +136,7 @@ def test_a_segfault_is_the_end_of_that_runner_and_says_so(runner: Runner) -> Non
     assert died(runner, row(0), row(models.SEGFAULTS)) == "killed by signal 11 (Segmentation fault)"
     with pytest.raises(RunnerDied, match="signal 11"):
         runner.predict("predict", JSON, [row(0)])
-    assert runner.rss() == 0
+    assert runner.memory() == 0
 
 
 def test_a_model_that_leaves_is_told_by_its_exit_code(runner: Runner) -> None:
@@ -197,11 +197,11 @@ def test_a_signal_for_the_terminal_s_processes_does_not_end_a_runner(runner: Run
 
 def test_closing_ends_the_process_and_gives_its_memory_back(runner: Runner) -> None:
     runner.predict("predict", JSON, [row(models.GROWS)], timeout=60)
-    assert runner.rss() > 64 << 20
+    assert runner.memory() > 64 << 20
     runner.close()
     assert is_gone(runner.pid, within=0)
     assert not runner.alive
-    assert runner.rss() == 0
+    assert runner.memory() == 0
     runner.close()
     with pytest.raises(RunnerDied, match="closed"):
         runner.predict("predict", JSON, [row(0)])

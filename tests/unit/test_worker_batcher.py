@@ -54,6 +54,28 @@ def test_a_batch_is_closed_on_bytes() -> None:
     assert tags(first.works) == [1]
 
 
+def test_a_batch_is_closed_on_what_the_release_was_found_to_gain_by() -> None:
+    queue = batcher()
+    for rows in (8, 16, 32, 64, 128) * 20:
+        queue.sizing.observe(rows, 0.0002 + 0.000_2 * rows)
+    queue.put([work(n) for n in range(100)])
+    batch = queue.take()
+    assert batch is not None
+    assert 15 <= len(batch.works) <= 20
+
+
+def test_a_batch_is_no_larger_than_the_soonest_deadline_in_it_allows() -> None:
+    queue = batcher()
+    for rows in (10, 100):
+        queue.sizing.observe(rows, 10.0 + rows)
+    now = time.monotonic()
+    soon, late = [work(n, expires=now + 35.5) for n in range(20)], [work(n, expires=now - 1) for n in range(20, 25)]
+    queue.put([*late, *soon, *(work(n) for n in range(30, 50))])
+    batch = queue.take()
+    assert batch is not None
+    assert (len(batch.works), len(batch.expired)) == (20, 5)
+
+
 def test_methods_and_content_types_never_share_a_batch() -> None:
     queue = batcher()
     queue.put([work(1), work(2, method="predict_proba"), work(3), work(4, content_type=NPY)])

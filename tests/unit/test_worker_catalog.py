@@ -36,6 +36,7 @@ class FakeReplica:
 
     def __init__(self) -> None:
         self.alive = True
+        self.busy = False
 
     def start(self) -> None:
         """It needs no thread."""

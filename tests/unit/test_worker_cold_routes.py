@@ -36,7 +36,7 @@ class HangingRegistry:
         self._think(model)
         return "package"
 
-    def models(self) -> list[str]:
+    def listed(self) -> list[str]:
         self._think("")
         return ["iris"]
 

@@ -41,7 +41,7 @@ class FakeRunner:
         del grace
         self._closed.set()
 
-    def rss(self) -> int:
+    def memory(self) -> int:
         return 1
 
 

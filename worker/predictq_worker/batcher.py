@@ -1,10 +1,12 @@
 """Forms batches for one release: of one method and one content type, closed on rows, bytes or wait."""
 
+import math
 import threading
 import time
 from collections import defaultdict, deque
 from typing import NamedTuple
 
+from predictq_worker.batch_sizing import BatchSizing
 from predictq_worker.work import Work
 
 __all__ = ["Batch", "BatchLimits", "Batcher"]
@@ -16,6 +18,7 @@ class BatchLimits(NamedTuple):
     rows: int
     size: int
     wait: float
+    target: float = math.inf
 
 
 class Batch(NamedTuple):
@@ -36,11 +39,13 @@ class Batcher:
     """A queue of work that several runners take batches from.
 
     An idle runner takes what is there at once; while all are busy, the queue grows and so does the next
-    batch. Only with `BatchLimits.wait` does an idle runner let a small batch fill up first.
+    batch, up to what `sizing` has learnt to be worth it. Only with `BatchLimits.wait` does an idle runner let a small
+    batch fill up first.
     """
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
+        self.sizing = BatchSizing(limits.rows, limits.target)
         self._changed = threading.Condition()
         self._groups: defaultdict[Kind, deque[Work]] = defaultdict(deque)
         self._alone: deque[Work] = deque()
@@ -81,7 +86,7 @@ class Batcher:
             if (
                 left <= 0
                 or self._closed
-                or sum(w.delivery.request.rows for w in self._groups[group]) >= self._limits.rows
+                or sum(w.delivery.request.rows for w in self._groups[group]) >= self.sizing.limit
             ):
                 return
             self._changed.wait(left)
@@ -96,16 +101,21 @@ class Batcher:
         if not self._groups:
             return _sorted_out([self._last.popleft()], now) if self._last else _NOTHING
         kind = self._oldest() if len(self._groups) > 1 else next(iter(self._groups))
-        return _sorted_out(self._draw(kind), now)
+        return _sorted_out(self._draw(kind, now), now)
 
-    def _draw(self, kind: Kind) -> list[Work]:
+    def _draw(self, kind: Kind, now: float) -> list[Work]:
         group, rows, size = self._groups[kind], 0, 0
+        most, soonest = self.sizing.rows(), math.inf
         drawn: list[Work] = []
         while group:
-            request = group[0].delivery.request
+            delivery = group[0].delivery
+            request = delivery.request
             rows += request.rows
             size += len(request.body)
-            if drawn and (rows > self._limits.rows or size > self._limits.size):
+            if now < delivery.expires < soonest:
+                soonest = delivery.expires
+                most = min(most, self.sizing.rows_within(soonest - now))
+            if drawn and (rows > most or size > self._limits.size):
                 return drawn
             drawn.append(group.popleft())
         del self._groups[kind]
@@ -125,6 +135,13 @@ class Batcher:
                 self._last.extend(works)
                 self._changed.notify_all()
             return not self._closed
+
+    @property
+    def waits_until(self) -> float | None:
+        """When the last deadline of what is queued passes; None if nothing is queued."""
+        with self._changed:
+            queued = [*self._alone, *(work for group in self._groups.values() for work in group)]
+        return max((work.delivery.expires for work in queued), default=None)
 
     def withdraw(self, route: str) -> list[Work]:
         """Hand back what is queued on that route; the rest stays, and so does the batcher."""

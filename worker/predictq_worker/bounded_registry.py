@@ -34,9 +34,9 @@ class BoundedRegistry:
         self._hanging: set[str] = set()
         self._experiments: dict[tuple[str, int], ExperimentStore] = {}
 
-    def models(self) -> list[str]:
-        """As `Registry.models`."""
-        return self._within(self._answer_within, "", self._registry.models)
+    def listed(self) -> list[str]:
+        """As `Registry.listed`."""
+        return self._within(self._answer_within, "", self._registry.listed)
 
     def route(self, model: str, ref: str) -> Route:
         """As `Registry.route`."""

@@ -8,7 +8,7 @@ is loaded, checked and warm.
 import logging
 import threading
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from predictq_broker import Code, Outcome
@@ -18,8 +18,10 @@ from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
 from predictq_worker.complaints import trouble
 from predictq_worker.deployment import Deployment, State
+from predictq_worker.loads import Loads
 from predictq_worker.metrics import Metrics
 from predictq_worker.refusals import Refusals
+from predictq_worker.residency import Residency
 from predictq_worker.rollouts import Recreations, Rollouts
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work, failure
@@ -51,13 +53,15 @@ class Catalog:
         self._batch_limits = batch_limits
         self._settle = settle
         self._metrics = metrics
-        self._memory_budget = memory_budget
-        self._fixed = frozenset(fixed)  # what the worker was told to serve is never unloaded for another
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
         self._deployments: dict[tuple[str, int], Deployment] = {}
         self._refusals = Refusals()
         self._cold = ColdRoutes(self._open_route)
+        self._loads = Loads(self._load)
+        self._residency = Residency(
+            memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
+        )
         self._stopped = False
         self.changed = threading.Event()
         """Set when a release has loaded, and it is worth another look where routes lead."""
@@ -97,7 +101,7 @@ class Catalog:
             return
         try:
             route = self._registry.route(*target)
-            if target.model in self.held:
+            if target.model in self.halted:
                 self.route(self._cold.take(target))  # to be parked, or to come back here
                 return
             with self._lock:
@@ -124,14 +128,18 @@ class Catalog:
         if reason := self._refusals.reason(model, version):
             raise ReleaseRefused(reason)
         deployment = Deployment(model, version, Batcher(self._batch_limits))
-        threading.Thread(target=self._load, args=(deployment,), name=f"load-{model}-{version}", daemon=True).start()
+        self._loads.put(deployment)
         self._deployments[deployment.key] = deployment  # not before it loads: there may be no thread to be had
         return deployment
 
     # ── releases ──
 
     def _load(self, deployment: Deployment) -> None:
+        started = time.monotonic()
+        if self._too_late(deployment):
+            return
         try:
+            self._residency.expect(deployment)
             self._launch(deployment)
         except (ReleaseRefused, InvalidRelease) as error:
             self._failed_to_load(deployment, str(error), to_blame=True)
@@ -139,13 +147,25 @@ class Catalog:
         except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
             self._failed_to_load(deployment, str(error) or type(error).__name__)
             return
-        self._metrics.loaded(deployment.model, "ok")
+        self._metrics.loaded(deployment.model, "ok", time.monotonic() - started)
         self._refusals.forget(*deployment.key)
         self.changed.set()
         with self._lock:
-            if self._stopped:
-                deployment.drain()
-        self._evict(keep=deployment)
+            stopped = self._stopped
+        if stopped:
+            deployment.drain()
+        self._residency.loaded(deployment)
+
+    def _too_late(self, deployment: Deployment) -> bool:
+        """Whether all who waited for its turn to load have given up meanwhile; they are told, and it is forgotten."""
+        waits_until = deployment.batcher.waits_until
+        if waits_until is None or waits_until > time.monotonic():
+            return False
+        with self._lock:
+            self._forget(deployment)
+            waiting = deployment.fail()
+        self._refuse(waiting, Code.DEADLINE_EXCEEDED, "its deadline passed while other models were being loaded")
+        return True
 
     def _failed_to_load(self, deployment: Deployment, reason: str, *, to_blame: bool = False) -> None:
         with self._lock:
@@ -167,7 +187,7 @@ class Catalog:
         """Load what `ref` means for each of `models` before anybody asks."""
         for model in models:
             open_one = self._routes.get(Target(model, ref))
-            if model in self.held or (open_one is not None and open_one.state in (State.LOADING, State.SERVING)):
+            if model in self.halted or (open_one is not None and open_one.state in (State.LOADING, State.SERVING)):
                 continue  # only `follow` moves a route that is open, and only to what is loaded
             try:
                 route = self._registry.route(model, ref)
@@ -188,6 +208,7 @@ class Catalog:
             if route.version != current.version and current.state is not State.LOADING:
                 self._move(target, current, route)
         self._retire_unused(wanted)
+        self._residency.look()
 
     def _move(self, target: Target, current: Deployment, route: Route) -> None:
         version, rollout = route
@@ -204,7 +225,7 @@ class Catalog:
                 self._lead(target, successor, current.version)
 
     @property
-    def held(self) -> frozenset[str]:
+    def halted(self) -> frozenset[str]:
         """The models that stand still while a release of theirs is replaced: not to be read from."""
         return self._recreations.held
 
@@ -222,7 +243,7 @@ class Catalog:
     def memory_of(self, model: str, version: int) -> int:
         """As `Releases.memory_of`."""
         deployment = self._deployments.get((model, version))
-        return deployment.memory() if deployment is not None else 0
+        return deployment.measure() if deployment is not None else 0
 
     def unload(self, model: str) -> None:
         """As `Memory.unload`."""
@@ -241,7 +262,9 @@ class Catalog:
         except ReleaseRefused as error:
             return str(error)
         deployment.decided.wait()
-        return self._refusals.reason(target.model, version) if deployment.state is State.FAILED else ""
+        if deployment.state is not State.FAILED:
+            return ""
+        return self._refusals.reason(target.model, version) or "it came too late"
 
     def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
         self._routes[target] = deployment
@@ -256,29 +279,30 @@ class Catalog:
         for deployment in unused:
             self.drop(deployment)
 
-    def _evict(self, keep: Deployment) -> None:
-        """Unload what was used least recently until the rest fits the budget."""
-        while self._memory_budget and sum(self.resident().values()) > self._memory_budget:
-            with self._lock:
-                others = [d for d in self._deployments.values() if d is not keep and d.model not in self._fixed]
-                idle = [d for d in others if d.state is State.SERVING]
-                if not idle:
-                    return
-                victim = min(idle, key=lambda deployment: deployment.last_used)
-                self.drop(victim)
-            victim.join(timeout=60.0)
-            self._metrics.evicted(victim.model)
-            _logger.info("evicted", extra={"model": victim.model, "version": victim.version})
+    def _give_up(self, deployment: Deployment) -> bool:
+        """Let no more work come to it; False if it was given up before."""
+        with self._lock:
+            there = self._deployments.get(deployment.key) is deployment
+            self._forget(deployment)
+        return there
 
     # ── the whole ──
 
+    def _known(self) -> list[Deployment]:
+        return list(self._deployments.values())
+
+    def held(self) -> set[str]:
+        """The models that are in memory, or about to be."""
+        return {deployment.model for deployment in self._known()}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits to be loaded that more had better go to other workers."""
+        return self._loads.crowded
+
     def resident(self) -> dict[str, int]:
         """The models in memory, with the bytes their runners hold."""
-        memory = Counter[str]()
-        for deployment in list(self._deployments.values()):
-            if deployment.state is State.SERVING:
-                memory[deployment.model] += deployment.memory()
-        return memory
+        return self._residency.resident()
 
     def ailing(self, models: Iterable[str], ref: str = "production") -> list[str]:
         """Why the worker cannot answer for `models`, if it cannot; one sentence for each reason."""
@@ -288,6 +312,7 @@ class Catalog:
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""
         cold = self._cold.close()
+        self._loads.clear()
         with self._lock:
             self._stopped = True
             deployments = list(self._deployments.values())

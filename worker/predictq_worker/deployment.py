@@ -30,6 +30,9 @@ class Deployment:
         self.batcher = batcher
         self.state = State.LOADING
         self.last_used = time.monotonic()
+        self.size = 0
+        """Bytes that its runners hold, as they were measured last; while it loads: as many as are expected."""
+        self.measured = 0.0
         self.decided = threading.Event()
         """Set once it serves or has failed."""
         self._replicas: Sequence[Replica] = ()
@@ -84,10 +87,17 @@ class Deployment:
             replica.kill()
 
     @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do."""
+        return self.batcher.waits_until is None and not any(replica.busy for replica in self._replicas)
+
+    @property
     def alive(self) -> bool:
         """Whether any replica can answer."""
         return any(replica.alive for replica in self._replicas)
 
-    def memory(self) -> int:
-        """Bytes its runners hold."""
-        return sum(replica.memory() for replica in self._replicas)
+    def measure(self) -> int:
+        """Find out `size`; takes some milliseconds a runner."""
+        self.measured = time.monotonic()
+        self.size = sum(replica.memory() for replica in self._replicas)
+        return self.size

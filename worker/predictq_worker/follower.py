@@ -42,8 +42,8 @@ class Follower:
 
     def models(self) -> Sequence[str]:
         """The models whose queues are to be read: those named, or else all there are."""
-        held = self._catalog.held
-        return [model for model in self._models if model not in held] if held else self._models
+        halted = self._catalog.halted
+        return [model for model in self._models if model not in halted] if halted else self._models
 
     def releases(self) -> Sequence[str]:
         """Those of them that the registry knows."""
@@ -75,7 +75,7 @@ class Follower:
         if self._fixed:
             return self._fixed
         try:
-            self._releases = self._registry.models()
+            self._releases = self._registry.listed()
             asked = self._broker.models()
             self._trouble = ""
         except (RegistryError, BrokerError, OSError) as error:

@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from predictq_broker import BrokerError, Capacity, Code, Consumer, Delivery, Outcome
 from predictq_broker.failpoints import reached
 from predictq_worker.ledger import Ledger
 from predictq_worker.patience import Patience
+from predictq_worker.turns import Turns
 from predictq_worker.work import Work, failure
 
 __all__ = ["Intake"]
@@ -26,7 +27,7 @@ class Intake:
         consumer: Consumer,
         ledger: Ledger,
         *,
-        models: Callable[[], Iterable[str]],
+        turns: Turns,
         route: Callable[[list[Work]], None],
         settle: Callable[[Sequence[Outcome]], None],
         max_losses: int,
@@ -34,7 +35,7 @@ class Intake:
     ) -> None:
         self._consumer = consumer
         self._ledger = ledger
-        self._models = models
+        self._turns = turns
         self._route = route
         self._settle = settle
         self._max_losses = max_losses
@@ -75,14 +76,15 @@ class Intake:
                 self._take_in(deliveries)
 
     def _receive(self) -> Sequence[Delivery]:
-        models = list(self._models())
+        models, patience = self._turns.next()
         wants: dict[str, Capacity] = self._ledger.room(models)
-        if not wants:
-            self._ledger.wait_for_change(_IMPATIENT if models else _PATIENT / 10)
-            return []
         # while anything is left out for want of room, look again soon
         all_wanted = len(wants) == len(models) and not self._ledger.suspects
-        return self._consumer.receive(wants, _PATIENT if all_wanted else _IMPATIENT)
+        patience = min(patience, _PATIENT / 10 if not models else _PATIENT if all_wanted else _IMPATIENT)
+        if not wants:
+            self._ledger.wait_for_change(patience)
+            return []
+        return self._consumer.receive(wants, patience)
 
     def _take_in(self, deliveries: Sequence[Delivery]) -> None:
         self._ledger.enter(deliveries)

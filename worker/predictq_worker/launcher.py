@@ -58,7 +58,7 @@ class Launcher:
         about = {"model": manifest.model, "version": manifest.version}
         for remark in (*report.differences, *report.warnings):
             _logger.warning("loaded all the same, the golden rows agree", extra={**about, "remark": remark})
-        _logger.info("release loaded", extra={**about, "seconds": round(report.seconds, 3), "memory": report.rss})
+        _logger.info("release loaded", extra={**about, "seconds": round(report.seconds, 3), "memory": report.memory})
 
     def _replica(
         self, deployment: Deployment, package: Package, runner: Runner, start_runner: Callable[[], Runner]

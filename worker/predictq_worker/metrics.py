@@ -40,6 +40,9 @@ class Metrics:
             "model",
             "version",
         )
+        self._load = self._histogram(
+            "predictq_load_seconds", "From its turn to load until a release serves: room, bytes, checks.", SECONDS
+        )
         self._rows = self._histogram("predictq_batch_rows", "Rows in one batch.", ROWS, "model", "version")
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
@@ -71,9 +74,11 @@ class Metrics:
         self._rows.observe(labels, (rows,))
         self._predict.observe(labels, (seconds,))
 
-    def loaded(self, model: str, outcome: str) -> None:
-        """A release was loaded (`ok`) or not (`failed`)."""
+    def loaded(self, model: str, outcome: str, seconds: float = 0.0) -> None:
+        """A release was loaded (`ok`) in so many `seconds`, or not (`failed`)."""
         self._loads.labels(model, outcome).inc()
+        if outcome == "ok":
+            self._load.observe((), (seconds,))
 
     def swapped(self, model: str) -> None:
         """An alias of `model` is served by another release now."""

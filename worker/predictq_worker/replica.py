@@ -51,6 +51,8 @@ class Replica:
         self._max_losses = max_losses
         self._timeout = predict_timeout
         self._killed = threading.Event()
+        self.busy = False
+        """Whether a batch runs."""
         self._thread = threading.Thread(
             target=self._run, name=f"replica-{manifest.model}-{manifest.version}", daemon=True
         )
@@ -70,9 +72,9 @@ class Replica:
         return self._thread.is_alive() and runner is not None and runner.alive
 
     def memory(self) -> int:
-        """Bytes the runner holds."""
+        """Bytes the runner shares with nobody."""
         runner = self._runner
-        return runner.rss() if runner is not None and runner.alive else 0
+        return runner.memory() if runner is not None and runner.alive else 0
 
     def give_way(self) -> None:
         """Let the runner use only such time of the processors as nobody else wants; it can never be taken back."""
@@ -90,9 +92,11 @@ class Replica:
     def _run(self) -> None:
         try:
             while (batch := self._batcher.take(_LOOK)) is not None:
+                self.busy = bool(batch.works)
                 self._replace_if_dead()
                 if outcomes := self._answer(batch):
                     self._settle(outcomes)
+                self.busy = False
         finally:
             if self._runner is not None:
                 self._runner.close(grace=1.0)
@@ -140,12 +144,15 @@ class Replica:
             sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
             return [self._failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
         reached("before_predict")
+        handed = time.monotonic()
         try:
             predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
         except RunnerDied as death:
             return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
         reached("after_predict")
-        self._observe(self._manifest, sum(work.delivery.request.rows for work in batch.works), predicted.seconds)
+        rows = sum(work.delivery.request.rows for work in batch.works)
+        self._batcher.sizing.observe(rows, time.monotonic() - handed)
+        self._observe(self._manifest, rows, predicted.seconds)
         return self._outcomes(batch, predicted, started)
 
     def _living_runner(self) -> Runner:

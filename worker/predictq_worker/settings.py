@@ -1,11 +1,12 @@
 """How a worker is configured: one frozen object, made from the environment in one place."""
 
 import os
+import re
 import socket
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from predictq_broker import DEFAULT_URL, Survives
 
@@ -13,8 +14,20 @@ __all__ = ["ENV_PREFIX", "WorkerSettings"]
 
 ENV_PREFIX = "PREDICTQ_"
 
+_UNITS: Final = {"k": 10, "m": 20, "g": 30, "t": 40}
+
+
+def _in_bytes(given: object) -> object:
+    """Also as a number and a unit: `512m`, `4g`, `1.5 GiB`."""
+    found = _SIZE.fullmatch(given.strip().lower()) if isinstance(given, str) else None
+    return round(float(found[1]) * (1 << _UNITS[found[2]])) if found else given
+
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(?:i?b)?")
+
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0)]
+Size = Annotated[int, Field(ge=0), BeforeValidator(_in_bytes)]
 
 
 class WorkerSettings(BaseModel):
@@ -29,6 +42,8 @@ class WorkerSettings(BaseModel):
         threads: BLAS and OpenMP threads of each runner.
         max_batch_rows: A batch is closed when it holds so many rows.
         max_batch_bytes: … or so many bytes of bodies.
+        target_batch_seconds: … or as many rows as are done in so many seconds, or as are worth it, both learnt from
+            this release's batches; 0: neither.
         max_wait: Seconds an idle runner waits for a batch to fill, from its first request; 0 takes what is there.
         max_body_bytes: A longer body is refused as `too_large`.
         max_rows: A request of more rows is refused as `too_large`.
@@ -38,8 +53,9 @@ class WorkerSettings(BaseModel):
         load_timeout: Seconds a release may take to load, check and warm up.
         follow_interval: Seconds between two looks at the registry's aliases.
         grace: Seconds that running batches get after SIGTERM.
-        memory_budget: Bytes of memory that releases may hold together; 0: half of what the machine has.
-        runner_memory: Bytes that each process of a runner may hold for itself; 0: half of what the machine has.
+        memory_budget: Bytes of memory that releases may hold together, as measured, or such as `4g`; 0: half of what
+            the machine, or this container, may use.
+        runner_memory: Bytes that each process of a runner may hold for itself; 0: as `memory_budget`.
         runner_cpus: Processors that a runner may use; 0: all.
         trust: Public keys, or files or folders of them, separated by commas in the environment: what none of them
             signed is not loaded, whatever its format. Empty: this user's own key, for releases that run code.
@@ -60,6 +76,7 @@ class WorkerSettings(BaseModel):
     threads: Positive = 1
     max_batch_rows: Positive = 512
     max_batch_bytes: Positive = 16 << 20
+    target_batch_seconds: Seconds = 0.25
     max_wait: Seconds = 0.0
     max_body_bytes: Positive = 16 << 20
     max_rows: Positive = 100_000
@@ -69,8 +86,8 @@ class WorkerSettings(BaseModel):
     load_timeout: Annotated[float, Field(gt=0)] = 120.0
     follow_interval: Annotated[float, Field(gt=0)] = 0.5
     grace: Seconds = 25.0
-    memory_budget: Annotated[int, Field(ge=0)] = 0
-    runner_memory: Annotated[int, Field(ge=0)] = 0
+    memory_budget: Size = 0
+    runner_memory: Size = 0
     runner_cpus: Annotated[int, Field(ge=0)] = 0
     trust: tuple[str, ...] = ()
     allow_unsigned: bool = False
@@ -84,6 +101,12 @@ class WorkerSettings(BaseModel):
         """Also as a word: `process-crash`."""
         words = {level.name.lower(): level for level in Survives}
         return words.get(given.lower().replace("-", "_"), given) if isinstance(given, str) else given
+
+    @field_validator("models")
+    @classmethod
+    def _any(cls, models: tuple[str, ...]) -> tuple[str, ...]:
+        """`*` is every model, which is what naming none means."""
+        return () if "*" in models else models
 
     @field_validator("allow_unsigned")
     @classmethod
@@ -108,6 +131,6 @@ class WorkerSettings(BaseModel):
         if isinstance(keys := found.get("trust"), str):
             found["trust"] = tuple(key for key in map(str.strip, keys.split(",")) if key)
         if isinstance(models := found.get("models"), str):
-            found["models"] = tuple(model for model in models.replace(",", " ").split() if model != "*")
+            found["models"] = tuple(models.replace(",", " ").split())
         found |= {name: value for name, value in overrides.items() if value is not None}
         return cls.model_validate(found)

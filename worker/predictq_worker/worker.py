@@ -33,6 +33,7 @@ from predictq_worker.rollouts import Rollouts
 from predictq_worker.rules import make_nursery
 from predictq_worker.settings import WorkerSettings
 from predictq_worker.settler import Settler
+from predictq_worker.turns import Turns
 
 __all__ = ["NotDurable", "Worker"]
 
@@ -78,7 +79,12 @@ class Worker:
             registry,
             launcher.launch,
             self._rollouts,
-            batch_limits=BatchLimits(settings.max_batch_rows, settings.max_batch_bytes, settings.max_wait),
+            batch_limits=BatchLimits(
+                settings.max_batch_rows,
+                settings.max_batch_bytes,
+                settings.max_wait,
+                settings.target_batch_seconds,
+            ),
             settle=self._settler.put,
             metrics=self.metrics,
             memory_budget=settings.memory_budget or default_budget(),
@@ -88,7 +94,7 @@ class Worker:
         self._intake = Intake(
             self._consumer,
             self._ledger,
-            models=self._follower.models,
+            turns=self._turns(),
             route=self._catalog.route,
             settle=self._settler.put,
             max_losses=settings.max_deliveries,
@@ -98,6 +104,14 @@ class Worker:
         self._http: HttpServer | None = None
         self._stopping = threading.Event()
         self._hurry = threading.Event()
+
+    def _turns(self) -> Turns:
+        return Turns(
+            self._follower.models,
+            lambda: self._settings.models or self._catalog.held(),
+            lambda: self._catalog.crowded,
+            preferring=self._broker.capabilities.on_demand,
+        )
 
     # ── life ──
 

@@ -11,6 +11,7 @@ from predictq_broker.kombu.catching_up import catch_up
 from predictq_broker.kombu.fields import read_answer
 from predictq_broker.kombu.link import Link, Message
 from predictq_broker.kombu.queues import Queues
+from predictq_broker.kombu.seen import Seen
 from predictq_broker.messages import Result
 from predictq_broker.names import new_inbox_name
 
@@ -18,8 +19,6 @@ __all__ = ["KombuInbox"]
 
 _WINDOW: Final = 4096
 """Results that may be under way to us."""
-_REMEMBERED: Final = 100_000
-"""Ids of results handed out that are remembered: a result that comes again is dropped."""
 _SLEEP: Final = 1.0
 
 
@@ -33,7 +32,7 @@ class KombuInbox:
         self._receiving = threading.Lock()
         self._changed = threading.Condition()
         self._link: Link | None = None
-        self._seen: dict[str, None] = {}
+        self._seen = Seen()
         self._expected = False
         self._closed = False
 
@@ -84,7 +83,7 @@ class KombuInbox:
             left = deadline - time.monotonic()
             messages = link.gather(max(min(left, _SLEEP), 0.0)) or (self._rest(link) if left <= 0 else [])
             link.ack([message.tag for message in messages])
-            results = [result for result in map(read_answer, messages) if self._new(result.id)]
+            results = [result for result in map(read_answer, messages) if self._seen.new(result.id)]
             if results or left <= 0 or self._closed:
                 return [] if self._closed else results
 
@@ -93,15 +92,6 @@ class KombuInbox:
         found: list[Message] = []
         catch_up(link, lambda: () if found else (self._queue.name,), found.extend, lambda _: None)
         return found
-
-    def _new(self, name: str) -> bool:
-        """Whether this result was not handed out before, as far as is remembered."""
-        if name in self._seen:
-            return False
-        self._seen[name] = None
-        if len(self._seen) > _REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-        return True
 
     def close(self) -> None:
         """As `Inbox.close`."""

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from redis import exceptions as server
@@ -12,14 +12,15 @@ from predictq_broker.failpoints import reached
 from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.port import Capacity, Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command
-from predictq_broker.redis.entries import Entry, Tag, to_delivery
+from predictq_broker.redis.entries import tag_of, to_deliveries
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.server import Server
+from predictq_broker.redis.settling import alike, settle_words
 from predictq_broker.redis.waiting import Reads, until_new
 from predictq_broker.redis.watch import Queue
-from predictq_broker.wire import common_result_fields, format_timings, result_fields
+from predictq_broker.wire import common_result_fields
 
 __all__ = ["RedisConsumer"]
 
@@ -45,7 +46,7 @@ class RedisConsumer:
             self._known.announce(wants)
             deliveries = self._read(dict(wants), time.monotonic() + wait)
         # held only now: what was read before a failure is not ours to lose, and is given back by the next read
-        self._leased.hold(_tag(delivery) for delivery in deliveries)
+        self._leased.hold(tag_of(delivery) for delivery in deliveries)
         return deliveries
 
     def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
@@ -75,13 +76,13 @@ class RedisConsumer:
 
     def _kept(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What we hold; if we found ourselves fenced between two queues, the first one's is to be taken again."""
-        kept = [delivery for delivery in deliveries if _tag(delivery).consumer == self._leased.consumer]
+        kept = [delivery for delivery in deliveries if tag_of(delivery).consumer == self._leased.consumer]
         return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
         now, entries, consumer = self._leased.receive(queue, capacity)
-        return [to_delivery(model, entry, consumer, queue.leases, now) for entry in entries]
+        return to_deliveries(model, entries, consumer, queue.leases, now)
 
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
@@ -117,8 +118,8 @@ class RedisConsumer:
         for stream, entries in reply:
             model, number = streams[stream.decode()]
             leases = Keys.of(model).leases
-            found = [Entry(number, name, 1, fields) for name, fields in entries]
-            deliveries += [to_delivery(model, entry, consumer, leases, now) for entry in found]
+            found = ((number, name, 1, fields) for name, fields in entries)
+            deliveries += to_deliveries(model, found, consumer, leases, now)
         return deliveries
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
@@ -143,43 +144,40 @@ class RedisConsumer:
 
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.settle`."""
+        by_owner: dict[tuple[str, str], list[Outcome]] = {}
+        for outcome in outcomes:
+            tag = tag_of(outcome.delivery)
+            if self._leased.holds(tag):
+                by_owner.setdefault((outcome.delivery.request.model, tag.consumer), []).append(outcome)
         settled: list[Outcome] = []
-        ours = sorted(filter(self._owns, outcomes), key=_owner)
         with self._where.trying("settle"):
-            for (model, consumer), group in groupby(ours, key=_owner):
-                settled += self._settle(Keys.of(model), consumer, list(group))
+            for (model, consumer), ours in by_owner.items():
+                settled += self._settle(Keys.of(model), consumer, ours)
         return settled
 
-    def _owns(self, outcome: Outcome) -> bool:
-        return self._leased.holds(_tag(outcome.delivery))
-
     def _settle(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
-        templates: dict[tuple[str, ...], int] = {}
-        rows: list[Any] = []
-        for delivery, result in outcomes:
-            tag = _tag(delivery)
-            number = templates.setdefault(tuple(common_result_fields(result)), len(templates) + 1)
-            timings = format_timings(result.timings)
-            rows += (tag.stream, tag.name, tag.size, delivery.request.reply_to, number, result.id, timings, result.body)
-        head: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl, len(templates)]
-        for fields in templates:
-            head += (len(fields), *fields)
-        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=head + rows)
+        args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
+        groups = alike(outcomes)
+        for group in groups:
+            args += settle_words(group)
+        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=args)
         reached("mid_settle")
         if lost == [0]:
             return []
-        self._leased.let_go(_tag(outcome.delivery) for outcome in outcomes)
-        gone = set(lost)
-        return [outcome for n, outcome in enumerate(outcomes, 1) if n not in gone] if gone else outcomes
+        self._leased.let_go(tag_of(outcome.delivery) for outcome in outcomes)
+        if not lost:
+            return outcomes
+        others = {number - 1 for number in lost}
+        return [outcome for number, outcome in enumerate(chain.from_iterable(groups)) if number not in others]
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """As `Consumer.release`."""
-        ours = [delivery for delivery in deliveries if self._leased.holds(_tag(delivery))]
+        ours = [delivery for delivery in deliveries if self._leased.holds(tag_of(delivery))]
         self._give_back(ours)
 
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
-            ours = [(_tag(delivery), delivery.attempt) for delivery in group]
+            ours = [(tag_of(delivery), delivery.attempt) for delivery in group]
             entries = [(tag.stream, tag.name, attempt) for tag, attempt in ours]
             if self._leased.release(_queue(model), consumer, entries):
                 self._leased.let_go(tag for tag, _ in ours)
@@ -187,15 +185,17 @@ class RedisConsumer:
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.bury`."""
         with self._where.trying("bury"):
-            return [outcome for outcome in outcomes if self._owns(outcome) and self._bury(*outcome)]
+            return [
+                outcome for outcome in outcomes if self._leased.holds(tag_of(outcome.delivery)) and self._bury(*outcome)
+            ]
 
     def _bury(self, delivery: Delivery, result: Any) -> bool:
-        keys, tag, request = Keys.of(delivery.request.model), _tag(delivery), delivery.request
+        keys, tag, request = Keys.of(delivery.request.model), tag_of(delivery), delivery.request
         head = [WORKERS, tag.consumer, keys.prefix, self._inbox_ttl, tag.name, tag.size, request.reply_to]
-        letter = [delivery.attempt, request.priority, result.body]
+        letter = [delivery.attempt, request.priority, result.body, result.id, result.body]
         buried = self._scripts.bury(
             keys=[keys.streams[tag.stream - 1], keys.dead, keys.leases, keys.size],
-            args=[*head, *letter, *result_fields(result)],
+            args=[*head, *letter, *common_result_fields(result)],
         )
         self._leased.let_go([tag] if buried else ())
         return bool(buried)
@@ -221,15 +221,5 @@ def _queue(model: str) -> Queue:
     return Queue(keys.streams, keys.leases)
 
 
-def _tag(delivery: Delivery) -> Tag:
-    if not isinstance(delivery.tag, Tag):
-        raise TypeError("this delivery came from another broker")
-    return delivery.tag
-
-
 def _holder(delivery: Delivery) -> tuple[str, str]:
-    return delivery.request.model, _tag(delivery).consumer
-
-
-def _owner(outcome: Outcome) -> tuple[str, str]:
-    return _holder(outcome.delivery)
+    return delivery.request.model, tag_of(delivery).consumer

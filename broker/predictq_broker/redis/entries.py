@@ -1,27 +1,26 @@
 """From the entries of a stream to our messages and back."""
 
 import hashlib
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
-from predictq_broker.messages import Delivery, Request
+from predictq_broker.messages import Delivery, Fault, Request
 from predictq_broker.redis.keys import PRIORITIES
-from predictq_broker.wire import read_request
+from predictq_broker.wire import common_request_fields, is_plain_name, read_request
 
-__all__ = ["Entry", "Place", "Tag", "accepted", "as_map", "fingerprint", "to_delivery"]
+__all__ = ["Entry", "Place", "Tag", "accepted", "as_map", "fingerprint", "send_words", "tag_of", "to_deliveries"]
 
 Fields = Sequence[bytes]
+_FIRST: Final = [b"id", b"body"]
+_STREAM: Final = {priority: number for number, priority in enumerate(PRIORITIES, 1)}
 
 
-class Entry(NamedTuple):
-    """One entry as `receive.lua` returns it."""
-
-    stream: int
-    name: bytes
-    attempt: int
-    fields: Fields
+Entry = tuple[int, bytes, int, Fields]
+"""One entry as `receive.lua` returns it: the number of its stream, its name, the attempt, and its fields."""
 
 
 class Place(NamedTuple):
@@ -47,6 +46,13 @@ class Tag(NamedTuple):
         return Place(self.leases, self.stream, self.name)
 
 
+def tag_of(delivery: Delivery) -> Tag:
+    """The tag that this engine put into a delivery."""
+    if not isinstance(delivery.tag, Tag):
+        raise TypeError("this delivery came from another broker")
+    return delivery.tag
+
+
 def as_map(fields: Fields) -> dict[bytes, bytes]:
     """The flat list of an entry as a map."""
     pairs: Iterator[bytes] = iter(fields)
@@ -58,20 +64,52 @@ def accepted(name: bytes) -> float:
     return int(name.partition(b"-")[0]) / 1e3
 
 
-def to_delivery(model: str, entry: Entry, consumer: str, leases: str, now: float) -> Delivery:
-    """The delivery of an entry; `now` is the server's clock, by which age and deadline are reckoned."""
-    request, fault = read_request(model, PRIORITIES[entry.stream - 1], as_map(entry.fields))
+def to_deliveries(model: str, entries: Iterable[Entry], consumer: str, leases: str, now: float) -> list[Delivery]:
+    """The deliveries of entries; `now` is the server's clock, by which age and deadline are reckoned."""
     received = time.monotonic()
-    age = max(now - accepted(entry.name), 0.0)  # a clock that was set back gives no request more than its time
-    return Delivery(
-        request=request,
-        tag=Tag(entry.stream, entry.name, len(request.body), consumer, leases),
-        attempt=entry.attempt,
-        queued=age,
-        received=received,
-        expires=float("inf") if request.ttl is None else received + request.ttl - age,
-        fault=fault,
-    )
+    sound: dict[Hashable, Request] = {}
+    ages: dict[bytes, float] = {}
+    deliveries: list[Delivery] = []
+    for stream, name, attempt, fields in entries:
+        request, fault = _request(model, stream, fields, sound)
+        milliseconds = name.partition(b"-")[0]
+        age = ages.get(milliseconds)
+        if age is None:  # a clock that was set back gives no request more than its time
+            age = ages[milliseconds] = max(now - int(milliseconds) / 1e3, 0.0)
+        tag = Tag(stream, name, len(request.body), consumer, leases)
+        expires = math.inf if request.ttl is None else received + request.ttl - age
+        deliveries.append(Delivery(request, tag, attempt, age, received, expires, fault))
+    return deliveries
+
+
+def _request(model: str, stream: int, fields: Fields, sound: dict[Hashable, Request]) -> tuple[Request, Fault | None]:
+    """As `read_request`. `sound` remembers requests without fault by all but id and body, which our clients put first:
+    another one that has all else in common need not be read again.
+    """
+    if fields[:3:2] != _FIRST:
+        return read_request(model, PRIORITIES[stream - 1], as_map(fields))
+    common = (stream, *fields[4:])
+    like = sound.get(common)
+    if like is not None and is_plain_name(fields[1]):
+        return Request(model, fields[3], fields[1].decode(), *like[3:]), None
+    request, fault = read_request(model, PRIORITIES[stream - 1], as_map(fields))
+    if fault is None and not {*_FIRST}.intersection(fields[4::2]):
+        sound[common] = request
+    return request, fault
+
+
+def send_words(requests: Sequence[Request]) -> list[Any]:
+    """The requests as `send.lua` wants them: what many have in common is said once, as a template."""
+    templates: dict[Hashable, int] = {}
+    common: list[Any] = []
+    rows: list[Any] = []
+    for request in requests:
+        number = templates.setdefault(request[3:], len(templates) + 1)
+        if number > len(common):
+            fields = common_request_fields(request)
+            common.append((_STREAM[request.priority], request.reply_to, len(fields), *fields))
+        rows += (number, request.id, fingerprint(request), request.body)
+    return [len(common), *chain.from_iterable(common), *rows]
 
 
 def fingerprint(request: Request) -> str:

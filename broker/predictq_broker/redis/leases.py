@@ -74,7 +74,7 @@ class Leased:
             if self.consumer == consumer:
                 self._joined.add(queue)
         now = int(reply[0]) + int(reply[1]) / 1e6
-        return now, [Entry(*entry) for entry in reply[2:]], consumer
+        return now, reply[2:], consumer
 
     @contextmanager
     def reading(self, what: str) -> Generator[None]:

@@ -81,9 +81,9 @@ class RedisSubscription:
         return kept if len(kept) == len(deliveries) else kept + self._take(queues, capacity - len(kept))
 
     def _delivery(self, queue: Queue, entry: Entry, consumer: str) -> ResultDelivery:
-        tag = _Tag(queue, entry.name, entry.attempt, consumer)
-        result = read_result(model_of(queue.streams[0]), as_map(entry.fields))
-        return ResultDelivery(result, tag, entry.attempt)
+        _, name, attempt, fields = entry
+        result = read_result(model_of(queue.streams[0]), as_map(fields))
+        return ResultDelivery(result, _Tag(queue, name, attempt, consumer), attempt)
 
     def _sleep(self, queues: Sequence[Queue], wait: float) -> None:
         """Until a result comes to a stream we know, or it is time to look for new streams."""

@@ -13,12 +13,13 @@ import signal
 from pathlib import Path
 from typing import Final
 
-__all__ = ["arm_lifeline", "die_before_the_parent", "give_way", "kill_group", "own_rss", "rss_of", "set_name"]
+__all__ = ["arm_lifeline", "die_before_the_parent", "give_way", "kill_group", "private_of", "rss_of", "set_name"]
 
 _F_SETSIG: Final = 10
 _PR_SET_NAME: Final = 15
 _LAST: Final = 19
 _OOM_SCORE: Final = "500"
+_OF_ITS_OWN: Final = frozenset({"Private_Clean", "Private_Dirty", "Private_Hugetlb", "SwapPss"})
 
 
 def arm_lifeline(read_end: int) -> None:
@@ -47,11 +48,6 @@ def set_name(name: str) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
-def own_rss() -> int:
-    """Resident bytes of this process."""
-    return rss_of(os.getpid())
-
-
 def rss_of(pid: int) -> int:
     """Resident bytes of process `pid`; 0 if it is gone."""
     try:
@@ -59,6 +55,21 @@ def rss_of(pid: int) -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return resident * os.sysconf("SC_PAGE_SIZE")
+
+
+def private_of(pid: int) -> int | None:
+    """Bytes that process `pid` shares with nobody, swapped ones among them: what its end gives back.
+
+    0 if it is gone; None if it hides from us, as a runner does that could not have a user namespace of its own.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except PermissionError:
+        return None
+    except OSError:
+        return 0
+    fields = (line.partition(":") for line in lines)
+    return 1024 * sum(int(value.split()[0]) for name, _, value in fields if name in _OF_ITS_OWN)
 
 
 def kill_group(pid: int) -> None:

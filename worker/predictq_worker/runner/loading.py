@@ -1,5 +1,6 @@
 """From a package to a release that may serve: verified, loaded, checked against its golden rows, warmed up."""
 
+import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from predictq_registry import InvalidRelease, Loaded, Package, Trust, load
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.inference.errors import describe, one_line
 from predictq_worker.runner.errors import ReleaseRefused
-from predictq_worker.runner.linux import own_rss
+from predictq_worker.runner.linux import private_of, rss_of
 from predictq_worker.runner.messages import LoadReport
 
 __all__ = ["load_release"]
@@ -34,7 +35,8 @@ def load_release(package: Package, limits: Limits, trust: Trust | None = None) -
         _warm_up(loaded, limits)
     seconds = time.perf_counter() - start
     said = (*loaded.warnings, *(str(warning.message) for warning in caught))
-    return loaded, LoadReport(seconds, own_rss(), _told(said), _told(loaded.differences))
+    rss, private = rss_of(os.getpid()), private_of(os.getpid()) or 0
+    return loaded, LoadReport(seconds, rss, private, _told(said), _told(loaded.differences))
 
 
 def _checked(package: Package, trust: Trust | None) -> Loaded:

@@ -1,5 +1,6 @@
 """A runner in this process: the same answers without the child. For notebooks, tests and models one trusts."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from typing import Final, Self
 
 from predictq_registry import Loaded, Package, Trust
 from predictq_worker.inference import Limits, predict_batch
-from predictq_worker.runner.linux import own_rss
+from predictq_worker.runner.linux import private_of
 from predictq_worker.runner.loading import load_release
 from predictq_worker.runner.messages import LoadReport, Predicted
 
@@ -52,9 +53,9 @@ class LocalRunner:
         """Whether it can answer: as long as this process can."""
         return True
 
-    def rss(self) -> int:
-        """Resident bytes of this process."""
-        return own_rss()
+    def memory(self) -> int:
+        """Bytes that this process shares with nobody."""
+        return private_of(os.getpid()) or 0
 
     def close(self, grace: float = 1.0) -> None:
         """Nothing to end; there so that it can stand in for a `Runner`."""

@@ -45,12 +45,14 @@ class LoadReport(NamedTuple):
     Attributes:
         seconds: How long it took to verify, load, check and warm up.
         rss: Resident bytes of the process that holds it, right after.
+        memory: Those of them that it shares with nobody.
         warnings: What the libraries warned of.
         differences: Library versions that are not those it was published with.
     """
 
     seconds: float
     rss: int
+    memory: int = 0
     warnings: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
 
@@ -123,9 +125,15 @@ def read_load_reply(frame: Frame) -> LoadReport | str:
         case {"refused": str(reason)}:
             return reason[:_LONGEST_MESSAGE]
         case {
-            "report": {"seconds": float(seconds), "rss": int(rss), "warnings": list(warned), "differences": list(found)}
+            "report": {
+                "seconds": float(seconds),
+                "rss": int(rss),
+                "memory": int(memory),
+                "warnings": list(warned),
+                "differences": list(found),
+            }
         }:
-            return LoadReport(seconds, rss, tuple(map(str, warned)), tuple(map(str, found)))
+            return LoadReport(seconds, rss, memory, tuple(map(str, warned)), tuple(map(str, found)))
         case _:
             raise BadFrame("the reply to a load is neither a report nor a refusal")
 

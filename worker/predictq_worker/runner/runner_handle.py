@@ -12,7 +12,7 @@ from predictq_worker.inference import Limits
 from predictq_worker.runner.child_process import ChildProcess
 from predictq_worker.runner.errors import ReleaseRefused, RunnerDied
 from predictq_worker.runner.frames import BadFrame
-from predictq_worker.runner.linux import rss_of
+from predictq_worker.runner.linux import private_of, rss_of
 from predictq_worker.runner.messages import (
     Load,
     LoadReport,
@@ -88,9 +88,14 @@ class Runner:
         """Whether the process runs."""
         return self._ended is None and not self._child.is_gone(0)
 
-    def rss(self) -> int:
-        """Resident bytes of the process; 0 once it has ended."""
-        return rss_of(self.pid) if self._ended is None else 0
+    def memory(self) -> int:
+        """Bytes that the process shares with nobody; 0 once it has ended. Takes milliseconds."""
+        if self._ended is not None:
+            return 0
+        private = private_of(self.pid)
+        if private is None:  # it hides: what it said itself, and what it grew by since
+            return max(self.loaded.memory + rss_of(self.pid) - self.loaded.rss, 0)
+        return private
 
     def close(self, grace: float = 1.0) -> None:
         """Let what runs finish within `grace` seconds, then end the process. Its memory is free on return."""
