@@ -162,8 +162,7 @@ class Rollouts:
                 try:
                     self._speak_up(split)
                 except (RegistryError, OSError) as error:
-                    about = {"model": split.target.model, "why": str(error)}
-                    _logger.warning("cannot carry on with the rollout", extra=about)
+                    split.complain(str(error))
                 except Exception:  # whatever it was, the other rollouts go on
                     _logger.exception("a look at the rollout went wrong", extra={"model": split.target.model})
 
