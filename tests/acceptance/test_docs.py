@@ -353,6 +353,7 @@ def test_the_pages_commands_on_releases_run_one_after_another_and_say_what_the_p
         worker.close()
 
 
+@pytest.mark.timeout(300)
 def test_the_pages_commands_on_rollouts_run_one_after_another_and_say_what_the_page_says(tmp_path: Path) -> None:
     def run(name: str) -> str:
         return shell(tmp_path, runnable(RELEASES, name), PREDICTQ_REGISTRY_URL="models")
