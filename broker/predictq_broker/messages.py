@@ -71,7 +71,7 @@ class Request(NamedTuple):
     Attributes:
         model: The model's name, which is also the name of its input queue.
         body: The rows, encoded as `content_type` says.
-        id: Correlation id and idempotency key; a UUID unless the requester chose one.
+        id: Correlation id and idempotency key; random unless the requester chose one.
         ref: Which release: an alias such as `production`, or a version such as `3`.
         reply_to: The inbox or result queue that gets the result; empty if nobody wants it.
         method: What to call on the model: `predict`, `predict_proba` …

@@ -3,10 +3,11 @@
 import os
 import re
 import time
+from collections.abc import Sequence
 
 from predictq_broker.errors import InvalidName
 
-__all__ = ["INBOX_PREFIX", "check_name", "is_inbox", "is_name", "new_id", "new_inbox_name"]
+__all__ = ["INBOX_PREFIX", "check_name", "check_names", "is_inbox", "is_name", "new_id", "new_inbox_name"]
 
 INBOX_PREFIX = "inbox."
 """A reply-to that begins so is a client's inbox and expires with it; any other is a durable result queue."""
@@ -25,6 +26,13 @@ def check_name(kind: str, text: str) -> str:
         shown = text if len(text) <= 40 else f"{text[:40]}…"
         raise InvalidName(f"{kind} {shown!r} is not a name: use 1 to 128 of the characters A-Z a-z 0-9 . _ -")
     return text
+
+
+def check_names(kind: str, texts: Sequence[str]) -> None:
+    """As `check_name` for each, faster."""
+    if not all(map(_NAME.fullmatch, texts)):
+        for text in texts:
+            check_name(kind, text)
 
 
 def is_inbox(reply_to: str) -> bool:

@@ -5,7 +5,7 @@ written by hand needs only `id`, `reply_to` and `body`, and a busy queue stores 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -14,10 +14,12 @@ from predictq_broker.names import is_name
 
 __all__ = [
     "MAX_HEADER_BYTES",
+    "common_request_fields",
     "common_result_fields",
-    "format_timings",
+    "is_plain_name",
     "read_request",
     "read_result",
+    "read_results",
     "request_fields",
     "result_fields",
 ]
@@ -27,7 +29,8 @@ MAX_HEADER_BYTES: Final = 4096
 _MAX_TTL: Final = 366 * 86400.0
 
 _PLAIN: Final = frozenset((b"id", b"reply_to", b"ttl", b"body"))
-_PLAIN_NAME: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+is_plain_name: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
+"""Whether the bytes of an id or a reply-to are a name."""
 
 Field = str | bytes | int | float
 _BLANK = Request(model="", body=b"")
@@ -38,14 +41,18 @@ _DEFAULTS: Final = _headers(_BLANK)
 
 def request_fields(request: Request) -> list[Field]:
     """The request as alternating names and values; `model` and `priority` are told by its queue."""
-    fields: list[Field] = ["id", request.id]
+    return ["id", request.id, *common_request_fields(request), "body", request.body]
+
+
+def common_request_fields(request: Request) -> list[Field]:
+    """Those fields that many requests have in common."""
+    fields: list[Field] = []
     if request.reply_to:
         fields += ("reply_to", request.reply_to)
     if request.ttl is not None:
         fields += ("ttl", round(request.ttl * 1000))
     if _headers(request) != _DEFAULTS:
         fields += _optional_headers(request)
-    fields += ("body", request.body)
     return fields
 
 
@@ -86,7 +93,7 @@ def _read_plain(model: str, priority: Priority, fields: Mapping[bytes, bytes]) -
         return None
     name, reply_to, ttl = fields.get(b"id", b""), fields.get(b"reply_to", b""), fields.get(b"ttl", b"")
     body = fields.get(b"body")
-    if body is None or not _PLAIN_NAME(name) or (reply_to and not _PLAIN_NAME(reply_to)):
+    if body is None or not is_plain_name(name) or (reply_to and not is_plain_name(reply_to)):
         return None
     if ttl and (len(ttl) > 8 or not ttl.isdigit()):
         return None
@@ -169,12 +176,11 @@ def _milliseconds(text: str | None) -> float | None:
 
 def result_fields(result: Result) -> list[Field]:
     """The result as alternating names and values; `model` is told by where it is found."""
-    timings = format_timings(result.timings)
-    return ["id", result.id, *common_result_fields(result), "timings", timings, "body", result.body]
+    return ["id", result.id, *common_result_fields(result), "body", result.body]
 
 
 def common_result_fields(result: Result) -> list[str]:
-    """Those fields that many results of a batch have in common."""
+    """All but `id` and `body`: many results of a batch have these in common."""
     fields = ["status", result.status.value]
     if result.content_type != _BLANK.content_type:
         fields += ["content_type", result.content_type]
@@ -184,7 +190,7 @@ def common_result_fields(result: Result) -> list[str]:
         fields += ["route", result.route]
     if result.retry_after:
         fields += ["retry_after", f"{result.retry_after:.3f}"]
-    return fields
+    return [*fields, "timings", format_timings(result.timings)]
 
 
 def format_timings(timings: Timings) -> str:
@@ -212,19 +218,23 @@ def read_result(model: str, fields: Mapping[bytes, bytes]) -> Result:
     Never raises, for one entry that is none must not stop whoever reads the others: an unknown field is ignored,
     what cannot be read counts as left out, and a status that is not known is `internal`.
     """
-    get = fields.get
-    return Result(
-        _text(get(b"id", b"")),
-        _CODES.get(get(b"status", b""), Code.INTERNAL),
-        get(b"body", b""),
-        model,
-        _version(get(b"version", b"0")),
-        _text(get(b"digest", b"")),
-        _text(get(b"route", b"")),
-        _text(get(b"content_type", b"application/json")),
-        parse_timings(_text(get(b"timings", b""))),
-        _seconds(get(b"retry_after", b"0")),
-    )
+    (result,) = read_results(model, fields, (fields.get(b"id", b""),), (fields.get(b"body", b""),))
+    return result
+
+
+def read_results(
+    model: str, common: Mapping[bytes, bytes], ids: Sequence[bytes], bodies: Sequence[bytes]
+) -> list[Result]:
+    """Results that have all fields but these two in common; as `read_result` otherwise."""
+    get = common.get
+    status, version = _CODES.get(get(b"status", b""), Code.INTERNAL), _version(get(b"version", b"0"))
+    digest, route = _text(get(b"digest", b"")), _text(get(b"route", b""))
+    content_type = _text(get(b"content_type", b"application/json"))
+    timings, retry_after = parse_timings(_text(get(b"timings", b""))), _seconds(get(b"retry_after", b"0"))
+    return [
+        Result(_text(id_), status, body, model, version, digest, route, content_type, timings, retry_after)
+        for id_, body in zip(ids, bodies, strict=True)
+    ]
 
 
 def _text(value: bytes) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from predictq_cli import dead, keys, listen, models, predict, publish, queues, rollout, worker
+from predictq_cli import dead, experiment, keys, listen, models, predict, publish, queues, rollout, worker
 from predictq_cli.demo import command as demo
 from predictq_cli.doctor import command as doctor
 from predictq_cli.exits import EXIT_CODES
@@ -27,6 +27,7 @@ def build_app() -> typer.Typer:
     app.command("publish", epilog=publish.EXAMPLE)(publish.publish)
     app.add_typer(models.build(), name="models")
     app.add_typer(rollout.build(), name="rollout")
+    app.add_typer(experiment.build(), name="experiment")
     app.add_typer(keys.build(), name="keys")
     app.command("worker", epilog=worker.EXAMPLE)(worker.worker)
     app.command("predict", epilog=predict.EXAMPLE)(predict.predict)

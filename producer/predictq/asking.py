@@ -26,7 +26,7 @@ class Options(TypedDict, total=False):
         priority: `high`, `normal` (the default) or `low`.
         deadline: Seconds after which the answer is worthless; then the request is not run any more.
         key: For sticky routing; free text.
-        id: Idempotency key: the same question under the same id is asked once. A UUID unless given.
+        id: Idempotency key: the same question under the same id is asked once. Random unless given.
         traceparent: W3C trace context, handed on as it is.
     """
 

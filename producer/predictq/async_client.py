@@ -9,10 +9,10 @@ from predictq import bulk
 from predictq.asking import Options, build_request, checked_queue
 from predictq.call import Call, Event, tell
 from predictq.connection import Connection
-from predictq.errors import PredictqError
 from predictq.exchange import Exchange
+from predictq.feedback import REF, report_of
 from predictq.gate import Gate
-from predictq.prediction import Prediction, prediction_of
+from predictq.prediction import Prediction
 from predictq.settings import Settings
 from predictq.tasks import AcceptedCall, AwaitedCall, SentCall
 from predictq.values import Rows
@@ -36,6 +36,7 @@ class AsyncClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Future[Exchange] | None = None
         self._gate = Gate()
+        self._passes = 0  # so many may join the line before somebody looks whether it is full
         self._fresh: list[Call] = []
 
     async def predict(
@@ -47,21 +48,42 @@ class AsyncClient:
         **options: Unpack[Options],
     ) -> Prediction:
         """Ask and wait for the answer, as `Client.predict`. Cancelling the task withdraws the request."""
-        exchange = await self._exchange()
-        request = build_request(
-            self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **bulk.with_timeout(options, timeout)
-        )
-        loop = asyncio.get_running_loop()
-        call = AwaitedCall(request, self._settings.retry_for, chosen="id" in options, ended=loop.create_future())
-        await self._ask(exchange, call)
+        future = self.ask(model, rows, timeout=timeout, **options)
         try:
-            prediction = prediction_of(await call.ended)
+            return await future
         except asyncio.CancelledError:
-            exchange.abandon(call)
+            if not future.cancelled():
+                future.exception()  # it came in the same moment: let nobody complain that it was not looked at
             raise
-        if isinstance(prediction, PredictqError):
-            raise prediction
-        return prediction
+
+    def ask(
+        self, model: str, rows: Rows, *, timeout: float | None = 30.0, **options: Unpack[Options]
+    ) -> "asyncio.Future[Prediction]":
+        """As `predict`, but returns at once, with a future: of thousands, each costs less than a task.
+
+        To cancel it withdraws the request. What cannot be asked at all is raised here.
+        """
+        loop = asyncio.get_running_loop()
+        exchange = self._opened(loop)
+        if exchange is None or (self._passes <= 0 and not self._look(exchange)):
+            return loop.create_task(self._ask_in_turn(model, rows, bulk.with_timeout(options, timeout)))
+        call = self._awaited(loop, exchange, model, rows, bulk.with_timeout(options, timeout))
+        self._ask(exchange, call, loop)
+        return call.future
+
+    async def _ask_in_turn(self, model: str, rows: Rows, options: Options) -> Prediction:
+        exchange, loop = await self._exchange(), asyncio.get_running_loop()
+        call = self._awaited(loop, exchange, model, rows, options)
+        await self._pass(exchange, call)
+        self._ask(exchange, call, loop)
+        return await call.future
+
+    def _awaited(
+        self, loop: asyncio.AbstractEventLoop, exchange: Exchange, model: str, rows: Rows, options: Options
+    ) -> AwaitedCall:
+        request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
+        retry_for, abandon = self._settings.retry_for, exchange.abandon
+        return AwaitedCall(request, retry_for, chosen="id" in options, loop=loop, abandon=abandon)
 
     async def submit(self, model: str, rows: Rows, **options: Unpack[Options]) -> "asyncio.Future[Prediction]":
         """Ask, and return a future as soon as the broker has accepted the request, as `Client.submit`.
@@ -83,6 +105,18 @@ class AsyncClient:
         await self._judged(exchange, SentCall(request, self._settings.retry_for, chosen="id" in options))
         return request.id
 
+    async def feedback(
+        self,
+        prediction: Prediction | str,
+        value: float,
+        *,
+        model: str = "",
+        timeout: float = 30.0,  # noqa: ASYNC109  it is the request's deadline too
+    ) -> None:
+        """Report what came of a prediction, as `Client.feedback`."""
+        asked, rows = report_of(prediction, value, model)
+        await self.predict(asked, rows, timeout=timeout, ref=REF)
+
     def map(
         self, model: str, rows: Rows, *, chunk: int = 1000, window: int | None = None, **options: Unpack[Options]
     ) -> AsyncGenerator[Prediction, None]:
@@ -91,7 +125,8 @@ class AsyncClient:
         return bulk.run_async(plan, lambda part: self.submit(model, part, **options))
 
     async def _judged(self, exchange: Exchange, call: SentCall) -> None:
-        await self._ask(exchange, call)
+        await self._pass(exchange, call)
+        self._ask(exchange, call, asyncio.get_running_loop())
         try:
             error = await call.judged
         except asyncio.CancelledError:
@@ -102,14 +137,20 @@ class AsyncClient:
 
     async def _exchange(self) -> Exchange:
         loop = asyncio.get_running_loop()
+        return self._opened(loop) or await self._open(loop)
+
+    def _opened(self, loop: asyncio.AbstractEventLoop) -> Exchange | None:
+        """The exchange, if there is nothing to wait for."""
+        opening = self._opening
+        return self._connection.opened if self._loop is loop and opening is not None and opening.done() else None
+
+    async def _open(self, loop: asyncio.AbstractEventLoop) -> Exchange:
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
             raise RuntimeError("this AsyncClient belongs to another event loop: make one for each loop")
         opening = self._opening
         if opening is None or opening.done():
-            if self._connection.is_open:
-                return self._connection.exchange(self._deliver)
             # It may block, so it is done in a thread: once, for all tasks that come meanwhile, and these stay in order.
             opening = self._opening = asyncio.ensure_future(asyncio.to_thread(self._connection.exchange, self._deliver))
         return await asyncio.shield(opening)
@@ -121,16 +162,25 @@ class AsyncClient:
             if loop is not None:
                 loop.call_soon_threadsafe(tell, events)
 
-    async def _ask(self, exchange: Exchange, call: Call) -> None:
-        if not self._gate.is_open(exchange.line, len(self._fresh)):
+    async def _pass(self, exchange: Exchange, call: Call) -> None:
+        """Wait until this call may join the line."""
+        if self._passes <= 0 and not self._look(exchange):
             await self._gate.pass_through(exchange.line, call)
+
+    def _look(self, exchange: Exchange) -> bool:
+        """Whether anybody may join the line in this turn of the loop; it is seen how many."""
+        self._passes = self._gate.passes(exchange.line, len(self._fresh))
+        return self._passes > 0
+
+    def _ask(self, exchange: Exchange, call: Call, loop: asyncio.AbstractEventLoop) -> None:
+        self._passes -= 1
         self._fresh.append(call)
         if len(self._fresh) == 1:
-            asyncio.get_running_loop().call_soon(self._hand_over, exchange)
+            loop.call_soon(self._hand_over, exchange)
 
     def _hand_over(self, exchange: Exchange) -> None:
         """Give the exchange at once all that tasks have asked in this turn of the loop."""
-        calls, self._fresh = self._fresh, []
+        calls, self._fresh, self._passes = self._fresh, [], 0
         exchange.ask(calls)
 
     async def close(self) -> None:

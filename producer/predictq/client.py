@@ -12,6 +12,7 @@ from predictq.call import Call, tell
 from predictq.complaints import no_room
 from predictq.connection import Connection
 from predictq.exchange import Exchange
+from predictq.feedback import REF, report_of
 from predictq.prediction import Prediction
 from predictq.settings import Settings
 from predictq.values import Rows
@@ -92,6 +93,18 @@ class Client:
         with self._asked(exchange, call):
             call.wait_for_verdict()
         return request.id
+
+    def feedback(self, prediction: Prediction | str, value: float, *, model: str = "", timeout: float = 30.0) -> None:
+        """Report what came of a prediction, for the experiment that it was part of; returns once that is stored.
+
+        Args:
+            prediction: The prediction; or its id, with its `model`.
+            value: The outcome: 1 or 0 for whether it was bought, an amount, an error.
+            model: Which model predicted.
+            timeout: Seconds to wait. Reporting the same again does no harm.
+        """
+        asked, rows = report_of(prediction, value, model)
+        self.predict(asked, rows, timeout=timeout, ref=REF)
 
     def map(
         self, model: str, rows: Rows, *, chunk: int = 1000, window: int | None = None, **options: Unpack[Options]

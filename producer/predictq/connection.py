@@ -34,15 +34,12 @@ class Connection:
             Cancelled: if the client is closed.
             Unavailable: if the broker cannot be reached even to open an inbox.
         """
-        exchange = self._exchange
-        if exchange is not None and self._process == os.getpid():
-            return exchange
-        return self._open(deliver)
+        return self.opened or self._open(deliver)
 
     @property
-    def is_open(self) -> bool:
-        """Whether `exchange` returns at once."""
-        return self._exchange is not None and self._process == os.getpid()
+    def opened(self) -> Exchange | None:
+        """The exchange if it is open, so that nobody need wait for it."""
+        return self._exchange if self._process == os.getpid() else None
 
     def _open(self, deliver: Callable[[list[Event]], None]) -> Exchange:
         if self._process != os.getpid():

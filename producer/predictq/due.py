@@ -21,6 +21,7 @@ class Due:
     def __init__(self) -> None:
         self._slots: dict[float, set[Call]] = {}
         self._ends: list[float] = []
+        self._last = (0.0, math.inf, math.inf)
 
     @property
     def next(self) -> float:
@@ -31,7 +32,11 @@ class Due:
         """End this call at its deadline, if it has one."""
         if call.expires == math.inf:
             return
-        end = call.due = _end_of_slot(call.expires, call.expires - now)
+        begin, end, ttl = self._last
+        if not (begin < call.expires <= end and ttl == call.request.ttl):  # most come in rows of equal ones
+            begin, end = _slot(call.expires, call.expires - now)
+            self._last = begin, end, call.request.ttl or math.inf
+        call.due = end
         slot = self._slots.get(end)
         if slot is None:
             slot = self._slots[end] = set()
@@ -55,7 +60,9 @@ class Due:
         return due
 
 
-def _end_of_slot(expires: float, left: float) -> float:
+def _slot(expires: float, left: float) -> tuple[float, float]:
+    """When the slot of this deadline begins and ends."""
     doublings = math.frexp(left / (_FINEST * _STEPS))[1]
     width = math.ldexp(_FINEST, max(doublings, 0))
-    return math.ceil(expires / width) * width
+    end = math.ceil(expires / width) * width
+    return end - width, end

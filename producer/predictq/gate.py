@@ -17,9 +17,9 @@ class Gate:
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def is_open(self, line: WaitingLine, about_to_join: int) -> bool:
-        """Whether a task may pass at once; `about_to_join` have passed and are not in the line yet."""
-        return not self._waiting and not line.is_full and about_to_join < line.limit
+    def passes(self, line: WaitingLine, about_to_join: int) -> int:
+        """How many tasks may pass at once; `about_to_join` have passed and are not in the line yet."""
+        return 0 if self._waiting or line.is_full else line.limit - about_to_join
 
     async def pass_through(self, line: WaitingLine, call: Call) -> None:
         """Wait for this task's turn; raises `QueueFull` if it does not come in time."""

@@ -18,6 +18,9 @@ from predictq_broker import Request
 __all__ = ["Outbox"]
 
 _log = logging.getLogger(__name__)
+_LATE, _LATE_PART = 0.05, 0.01
+"""Seconds of waiting here, and part of the time there was, that are not taken off a deadline: requests whose time is
+equal are sent and read together."""
 
 
 class Outbox:
@@ -91,12 +94,13 @@ class Outbox:
         now = time.monotonic()
         for call in calls:
             call.sent = True
-        return [_with_time_left(call, now) for call in calls]
+        return [call.request if _is_in_time(call, now) else _with_time_left(call, now) for call in calls]
 
     def _tell(self, calls: Sequence[Call], offered: Judged | Denied) -> None:
         match offered:
             case Judged(verdicts):
-                self._deliver(self._pending.judged(calls, verdicts))
+                if events := self._pending.judged(calls, verdicts):
+                    self._deliver(events)
             case Denied():
                 self._deliver(self._pending.failed(calls, lambda call: complaints.denied(call, *offered)))
             case _:
@@ -127,9 +131,11 @@ def _by_model(calls: Sequence[Call]) -> dict[str, list[Call]]:
     return groups
 
 
+def _is_in_time(call: Call, now: float) -> bool:
+    ttl = call.request.ttl
+    return ttl is None or call.expires - now > min(ttl - _LATE, ttl - ttl * _LATE_PART)
+
+
 def _with_time_left(call: Call, now: float) -> Request:
-    """The request; if it had to wait here, its deadline is as much nearer."""
-    request = call.request
-    if request.ttl is None or call.expires - now > request.ttl - 0.05:
-        return request
-    return request._replace(ttl=max(call.expires - now, 0.001))
+    """The request, which had to wait here: its deadline is as much nearer."""
+    return call.request._replace(ttl=max(call.expires - now, 0.001))

@@ -58,7 +58,11 @@ class Pending:
         events: list[Event] = []
         with self._lock:
             for call, verdict in zip(calls, verdicts, strict=True):
-                if call.stage is Stage.ASKED:
+                if call.stage is not Stage.ASKED:
+                    continue
+                if verdict is Verdict.ACCEPTED and call.wants_answer and not call.wants_verdict and call.early is None:
+                    call.stage = Stage.ACCEPTED  # the common case
+                else:
                     self._judge(call, verdict, events)
         return events
 
@@ -102,17 +106,19 @@ class Pending:
                 if call is None:
                     self._remembered.offer(result)
                 while call is not None:
-                    self._answer(call, result, events)
+                    if call.chosen:
+                        self._answer(call, result, events)
+                    else:
+                        self._end(call, result, events)
                     call = call.twin
         return events
 
     def _answer(self, call: Call, result: Result, events: list[Event]) -> None:
-        if call.chosen:
-            self._remembered.keep(result)
-            if call.stage is Stage.ASKED:
-                call.early = result  # perhaps the answer to an earlier question: wait for the verdict
-                return
-        self._end(call, result, events)
+        self._remembered.keep(result)
+        if call.stage is Stage.ASKED:
+            call.early = result  # perhaps the answer to an earlier question: wait for the verdict
+        else:
+            self._end(call, result, events)
 
     def failed(self, calls: Sequence[Call], error: Callable[[Call], PredictqError]) -> list[Event]:
         """These calls end in an error that leaves open whether the broker has them."""
@@ -166,7 +172,8 @@ class Pending:
         return events
 
     def _end(self, call: Call, answer: Answer, events: list[Event]) -> None:
-        self._done(call)
+        call.stage = Stage.DONE
+        self._due.discard(call)
         events.append((call, answer))
 
     def _done(self, call: Call) -> None:

@@ -14,6 +14,8 @@ needs them, so that a process which only follows aliases stays light.
 from predictq_registry.aliases import AliasChange, Aliases
 from predictq_registry.cache import Cache, Progress, Stage
 from predictq_registry.columns import Checked, Column
+from predictq_registry.comparison import Comparison, Contrast, Pair, contrast
+from predictq_registry.effect import Effect, Group, effect_of, group_of
 from predictq_registry.errors import (
     InputError,
     InvalidKey,
@@ -26,9 +28,12 @@ from predictq_registry.errors import (
     UnknownRef,
     UntrustedRelease,
 )
+from predictq_registry.experiments import FEEDBACK, ExperimentFull, ExperimentStore, Segment
+from predictq_registry.judging import Verdict, bucket, judge
 from predictq_registry.keys import PublicKey, SigningKey
 from predictq_registry.loading import Loaded, Verified, load, verify
 from predictq_registry.manifest import Golden, Manifest, ReleaseFile
+from predictq_registry.observations import Arm, Report, Seen, together
 from predictq_registry.package import Package
 from predictq_registry.refusals import Refusal
 from predictq_registry.registry import DEFAULT_URL, Registry
@@ -42,14 +47,22 @@ __all__ = [
     "CHALLENGER",
     "CHAMPION",
     "DEFAULT_URL",
+    "FEEDBACK",
     "AliasChange",
     "Aliases",
+    "Arm",
     "Cache",
     "Checked",
     "Column",
+    "Comparison",
     "Content",
+    "Contrast",
     "Demand",
+    "Effect",
+    "ExperimentFull",
+    "ExperimentStore",
     "Golden",
+    "Group",
     "Guards",
     "InputError",
     "InvalidKey",
@@ -59,6 +72,7 @@ __all__ = [
     "Loaded",
     "Manifest",
     "Package",
+    "Pair",
     "Progress",
     "PublicKey",
     "Refusal",
@@ -66,9 +80,12 @@ __all__ = [
     "RegistryError",
     "ReleaseFile",
     "ReleaseSignature",
+    "Report",
     "Rollout",
     "Route",
     "Runtime",
+    "Seen",
+    "Segment",
     "Signature",
     "SigningKey",
     "Stage",
@@ -77,8 +94,15 @@ __all__ = [
     "UnknownModel",
     "UnknownRef",
     "UntrustedRelease",
+    "Verdict",
     "Verified",
+    "bucket",
+    "contrast",
+    "effect_of",
+    "group_of",
+    "judge",
     "load",
     "point",
+    "together",
     "verify",
 ]

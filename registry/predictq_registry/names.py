@@ -32,6 +32,8 @@ def check_alias(text: str) -> str:
     """Return `text`, or raise `InvalidName` if no alias may be called so."""
     if not is_name(text):
         raise InvalidName(f"alias {shown(text)} {_RULE}")
+    if text == "feedback":
+        raise InvalidName(f"alias {shown(text)} is where outcomes are reported to: use another name")
     if text.isdigit():
         raise InvalidName(f"alias {shown(text)} could be taken for a version: use at least one letter")
     return text

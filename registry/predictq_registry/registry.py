@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from predictq_registry.aliases import AliasChange, Aliases, AliasLog, Step
 from predictq_registry.clock import whoever
 from predictq_registry.errors import InvalidRelease, UnknownModel, UnknownRef
+from predictq_registry.experiments import ExperimentStore, newest_experiment
 from predictq_registry.keys import SigningKey, key_path
 from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
+from predictq_registry.observations import ObservationStore, forget_old, newest_rollout
 from predictq_registry.package import Package
 from predictq_registry.refusals import RefusalStore
 from predictq_registry.rollout import Rollout, Route
@@ -47,7 +49,8 @@ class Registry:
         <model>/signatures/<sha256>/<key id>      64 bytes over the manifest of that digest, there before it
         <model>/refusals/<version>/<digest>.json  why a worker does not let it serve; at most eight reasons
         <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
-        <model>/observations/<revision>/<run>.json  what one worker saw of the rollout that began with that revision
+        <model>/observations/<revision>/…         what workers saw of the rollout that began with that revision
+        <model>/experiments/<revision>/…          who was shown what in an experiment, and what came of it
 
     Any number of processes may read and write at once. Every method may raise `StoreError`.
     """
@@ -199,7 +202,9 @@ class Registry:
             InvalidRollout: if the alias names that version already.
         """
         self._require(model, rollout.version)
-        return self._log(model).change(lambda now: beginning(model, alias, rollout, now), whoever(author), note)
+        begun = self._log(model).change(lambda now: beginning(model, alias, rollout, now), whoever(author), note)
+        forget_old(self._storage, model)
+        return begun
 
     def carry_on(  # noqa: PLR0913  what is compared, what comes of it, and who says so
         self,
@@ -216,6 +221,22 @@ class Registry:
             return self._log(model).change(lambda now: carried_on(alias, seen, then, now), whoever(author), note)
         except Changed:
             return None
+
+    def observations(self, model: str, began: int) -> ObservationStore:
+        """What workers saw of the rollout that began with that revision."""
+        return ObservationStore(self._storage, check_model(model), began)
+
+    def experiment(self, model: str, began: int, worker: str = "") -> ExperimentStore:
+        """What is known of the experiment that began with that revision; `worker` may add to it."""
+        return ExperimentStore(self._storage, check_model(model), began, worker)
+
+    def newest_rollout(self, model: str) -> int:
+        """The revision with which the newest rollout of which anything was seen began; 0 if there was none."""
+        return newest_rollout(self._storage, check_model(model))
+
+    def newest_experiment(self, model: str) -> int:
+        """The revision with which the model's newest experiment began; 0 if there was none."""
+        return newest_experiment(self._storage, check_model(model))
 
     def rollback(self, model: str, alias: str, *, author: str | None = None, note: str = "") -> AliasChange:
         """Stop the rollout that is under way; or else let `alias` name what it named before, and again, before that.

@@ -48,6 +48,7 @@ class Rollout(BaseModel):
         began: The revision with which it began: it salts the hash and names the observations.
         share: The share of keys that the challenger answers, 0 to 1.
         mirror: The share of the champion's requests of which the challenger gets a copy, 0 to 1.
+        step: The number of the present step, from 1.
         steps: The shares that are still to come.
         pause: Seconds that each step lasts at least; of a rolling one, that pass between two workers.
         least: How many answers of the challenger each step needs at least.
@@ -64,6 +65,7 @@ class Rollout(BaseModel):
     began: Annotated[int, Field(ge=0)] = 0
     share: Share = 0.0
     mirror: Share = 0.0
+    step: Annotated[int, Field(ge=1)] = 1
     steps: tuple[Share, ...] = ()
     pause: Annotated[float, Field(ge=0)] = 0.0
     least: Annotated[int, Field(ge=0)] = 0

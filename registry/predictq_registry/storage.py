@@ -112,6 +112,11 @@ class Storage:
         with self._told("write", path):
             return self._create(self._full(path), data)
 
+    def remove_folder(self, path: str) -> None:
+        """Remove a folder with all that is in it, if it is there."""
+        with suppress(FileNotFoundError), self._told("remove", path):
+            self._fs.rm(self._full(path), recursive=True)
+
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}" if path else self._root
 

@@ -53,7 +53,7 @@ dedup, cancel, figures, lists_models, on_demand, attempts, expires = map(
 
 @pytest.fixture
 def consumer(broker: Broker) -> Iterator[Consumer]:
-    consumer = broker.consumer("worker")
+    consumer = broker.consumer("worker", lease=60.0)  # nobody renews it, and a busy machine takes its time
     yield consumer
     consumer.close()
 

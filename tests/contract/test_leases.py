@@ -160,10 +160,10 @@ def test_a_request_is_given_back_once_however_many_look(
         watcher.close()
 
 
-def test_closing_gives_back_unharmed_what_is_held(broker: Broker, silent: Consumer, other: Consumer) -> None:
-    hold(broker, silent, ask("a"))
-    silent.close()
-    silent.close()
+def test_closing_gives_back_unharmed_what_is_held(broker: Broker, consumer: Consumer, other: Consumer) -> None:
+    hold(broker, consumer, ask("a"))
+    consumer.close()
+    consumer.close()
     (delivery,) = receive(other)
     assert (delivery.request.id, delivery.attempt) == ("a", 1)
 

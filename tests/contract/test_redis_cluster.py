@@ -114,7 +114,7 @@ def test_while_a_slot_is_moved_its_requests_are_asked_to_wait_and_none_is_half_d
         with pytest.raises(BrokerUnavailable):
             consumer.settle([answer(held)])
         with pytest.raises(BrokerUnavailable):
-            send(broker, ask("b"))
+            send(broker, ask("another"))
     assert len(consumer.settle([answer(held)])) == 1
     assert ids(inbox.receive(10)) == ["a"]
     for _ in redis_cluster.move("{iris}", source):

@@ -49,6 +49,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._groups: defaultdict[Kind, deque[Work]] = defaultdict(deque)
         self._alone: deque[Work] = deque()
+        self._last: deque[Work] = deque()
         self._closed = False
 
     def put(self, works: list[Work]) -> bool:
@@ -68,7 +69,7 @@ class Batcher:
     def take(self, patience: float | None = None) -> Batch | None:
         """The next batch; an empty one after `patience` seconds without work. None: closed and empty."""
         with self._changed:
-            while not (self._alone or self._groups):
+            while not (self._alone or self._groups or self._last):
                 if self._closed:
                     return None
                 if not self._changed.wait(patience):
@@ -97,8 +98,8 @@ class Batcher:
         now = time.monotonic()
         if self._alone:
             return _sorted_out([self._alone.popleft()], now)
-        if not self._groups:  # another runner was faster while we let it fill
-            return _NOTHING
+        if not self._groups:
+            return _sorted_out([self._last.popleft()], now) if self._last else _NOTHING
         kind = self._oldest() if len(self._groups) > 1 else next(iter(self._groups))
         return _sorted_out(self._draw(kind, now), now)
 
@@ -124,6 +125,7 @@ class Batcher:
         """Take nothing more in; what is queued is still handed out."""
         with self._changed:
             self._closed = True
+            self._last.clear()
             self._changed.notify_all()
 
     @property
@@ -132,6 +134,14 @@ class Batcher:
         with self._changed:
             queued = [*self._alone, *(work for group in self._groups.values() for work in group)]
         return max((work.delivery.expires for work in queued), default=None)
+
+    def put_last(self, works: list[Work]) -> bool:
+        """Queue work that is nobody's: it runs one by one when there is no other, and is forgotten on `clear`."""
+        with self._changed:
+            if not self._closed:
+                self._last.extend(works)
+                self._changed.notify_all()
+            return not self._closed
 
     def withdraw(self, route: str) -> list[Work]:
         """Hand back what is queued on that route; the rest stays, and so does the batcher."""
@@ -148,6 +158,7 @@ class Batcher:
             self._closed = True
             works = [*self._alone, *(work for group in self._groups.values() for work in group)]
             self._alone.clear()
+            self._last.clear()
             self._groups.clear()
             self._changed.notify_all()
             return works

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from predictq_registry import Package, Registry, Rollout, Route, StoreError
+from predictq_registry import ExperimentStore, Package, Registry, Report, Rollout, Route, Segment, StoreError
 
 __all__ = ["BoundedRegistry"]
 
@@ -32,6 +32,7 @@ class BoundedRegistry:
         self._answer_within: Final = answer_within
         self._lock: Final = threading.Lock()
         self._hanging: set[str] = set()
+        self._experiments: dict[tuple[str, int], ExperimentStore] = {}
 
     def listed(self) -> list[str]:
         """As `Registry.listed`."""
@@ -40,6 +41,22 @@ class BoundedRegistry:
     def route(self, model: str, ref: str) -> Route:
         """As `Registry.route`."""
         return self._within(self._answer_within, model, partial(self._registry.route, model, ref))
+
+    def observe(self, model: str, began: int, report: Report) -> list[Report]:
+        """Keep what this worker saw of the rollout that began with that revision; returns what all saw."""
+        store = self._registry.observations(model, began)
+        self._within(self._answer_within, model, partial(store.write, report))
+        return self._within(self._answer_within, model, store.read)
+
+    def newest_experiment(self, model: str) -> int:
+        """As `Registry.newest_experiment`."""
+        return self._within(self._answer_within, model, partial(self._registry.newest_experiment, model))
+
+    def record(self, model: str, began: int, worker: str, segment: Segment) -> None:
+        """Write that down of the experiment that began with that revision, as `ExperimentStore.add`."""
+        if (model, began) not in self._experiments:
+            self._experiments[model, began] = self._registry.experiment(model, began, worker)
+        self._within(self._answer_within, model, partial(self._experiments[model, began].add, segment))
 
     def carry_on(  # noqa: PLR0913  as `Registry.carry_on`
         self,

@@ -10,12 +10,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 
 from predictq_broker import Code, Outcome
-from predictq_registry import InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
+from predictq_registry import FEEDBACK, InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
+from predictq_worker.complaints import trouble
 from predictq_worker.deployment import Deployment, State
 from predictq_worker.loads import Loads
 from predictq_worker.metrics import Metrics
@@ -28,8 +30,6 @@ from predictq_worker.work import Work, failure
 __all__ = ["Catalog"]
 
 _logger = logging.getLogger(__name__)
-_RETRY_MOST = 300.0
-"""Seconds after which a release that is itself to blame for not loading is tried again at the latest."""
 
 
 class Catalog:
@@ -64,8 +64,6 @@ class Catalog:
             memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
         )
         self._stopped = False
-        self.changed = threading.Event()
-        """Set when a release has loaded, and it is worth another look where routes lead."""
 
     def start(self) -> None:
         """Begin to open routes to what was not asked for before."""
@@ -97,6 +95,9 @@ class Catalog:
 
     def _open_route(self, target: Target) -> None:
         """Find out what `target` means, and see to the work that waits for it; a registry may take its time here."""
+        if target.ref == FEEDBACK:
+            self._rollouts.feedback.take(self._cold.take(target))
+            return
         try:
             route = self._registry.route(*target)
             if target.model in self.halted:
@@ -140,7 +141,7 @@ class Catalog:
             self._residency.expect(deployment)
             self._launch(deployment)
         except (ReleaseRefused, InvalidRelease) as error:
-            self._failed_to_load(deployment, str(error), _RETRY_MOST)
+            self._failed_to_load(deployment, str(error), to_blame=True)
             return
         except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
             self._failed_to_load(deployment, str(error) or type(error).__name__)
@@ -149,11 +150,9 @@ class Catalog:
         self._refusals.forget(*deployment.key)
         with self._lock:
             stopped = self._stopped
-            led_to = deployment in self._routes.values()
-        if not led_to:
-            self.changed.set()
         if stopped:
             deployment.drain()
+        self._hurry(deployment.model)
         self._residency.loaded(deployment)
 
     def _too_late(self, deployment: Deployment) -> bool:
@@ -167,9 +166,9 @@ class Catalog:
         self._refuse(waiting, Code.DEADLINE_EXCEEDED, "its deadline passed while other models were being loaded")
         return True
 
-    def _failed_to_load(self, deployment: Deployment, reason: str, *most: float) -> None:
+    def _failed_to_load(self, deployment: Deployment, reason: str, *, to_blame: bool = False) -> None:
         with self._lock:
-            self._refusals.add(*deployment.key, reason, *most)
+            self._refusals.add(*deployment.key, reason, to_blame=to_blame)
             self._forget(deployment)
             waiting = deployment.fail()
         self._metrics.loaded(deployment.model, "failed")
@@ -200,18 +199,31 @@ class Catalog:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
         wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
-            try:
-                route = self._registry.route(*target)
-            except (RegistryError, OSError):
-                continue  # a registry that is away, or an alias that was removed, stops nothing that serves
-            wanted.update([(target.model, route.version), *self._rollouts.follow(target, route, self)])
-            if route.version != current.version and current.state is not State.LOADING:
-                self._move(target, current, route)
+            wanted.update(self._follow(target, current))
         self._retire_unused(wanted)
         self._residency.look()
 
+    def _follow(self, target: Target, current: Deployment) -> Collection[tuple[str, int]]:
+        """Begin to move one route, or move it, if it points elsewhere; the versions it needs, if we can know."""
+        try:
+            route = self._registry.route(*target)
+        except (RegistryError, OSError):
+            return ()  # a registry that is away, or an alias that was removed, stops nothing that serves
+        wanted = [(target.model, route.version), *self._rollouts.follow(target, route, self)]
+        self._move(target, current, route)
+        return wanted
+
+    def _hurry(self, model: str) -> None:
+        """A release of this model has loaded: whoever waits for it need not wait for the next look."""
+        for target, current in list(self._routes.items()):
+            if target.model == model:
+                with suppress(RegistryError, OSError):
+                    self._move(target, current, self._registry.route(*target))
+
     def _move(self, target: Target, current: Deployment, route: Route) -> None:
         version, rollout = route
+        if version == current.version or current.state is State.LOADING:
+            return
         if rollout is not None and rollout.strategy == "recreate":
             if not self._refusals.reason(target.model, version):
                 self._recreations.begin(target, rollout, self)
@@ -221,8 +233,8 @@ class Catalog:
                 successor = self._deploy(target.model, version)
             except ReleaseRefused:
                 return  # it was tried, and said why; what serves goes on
-            if successor.state is State.SERVING:  # otherwise the next look finds it loaded, or not
-                self._lead(target, successor, current.version)
+            if successor.state is State.SERVING and self._routes.get(target) is current:
+                self._lead(target, successor, current.version)  # otherwise when it has loaded, if it does
 
     @property
     def halted(self) -> frozenset[str]:
@@ -234,15 +246,22 @@ class Catalog:
         with self._lock:
             return self._deploy(model, version)
 
+    def drop(self, deployment: Deployment) -> None:
+        """As `Releases.drop`."""
+        with self._lock:
+            self._forget(deployment)
+        deployment.drain()
+
+    def memory_of(self, model: str, version: int) -> int:
+        """As `Releases.memory_of`."""
+        deployment = self._deployments.get((model, version))
+        return deployment.measure() if deployment is not None else 0
+
     def unload(self, model: str) -> None:
         """As `Memory.unload`."""
-        with self._lock:
-            of_model = [deployment for deployment in self._deployments.values() if deployment.model == model]
-            for deployment in of_model:
-                self._forget(deployment)
-        for deployment in of_model:
+        for deployment in [deployment for deployment in list(self._deployments.values()) if deployment.model == model]:
             deployment.decided.wait()
-            deployment.drain()
+            self.drop(deployment)
             deployment.join(timeout=60.0)
             deployment.kill()
 
@@ -260,18 +279,15 @@ class Catalog:
     def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
         self._routes[target] = deployment
         self._metrics.swapped(target.model)
-        about = {"model": target.model, "ref": target.ref, "old": old, "version": deployment.version}
-        _logger.info("swapped", extra=about)
+        _logger.info("swapped", extra={**target._asdict(), "old": old, "version": deployment.version})
 
     def _retire_unused(self, wanted: Collection[tuple[str, int]]) -> None:
         """Let what no ref leads to, now or at the next look, answer what it has, then give its memory back."""
         with self._lock:
             used = {deployment.key for deployment in self._routes.values()} | set(wanted)
             unused = [d for d in self._deployments.values() if d.state is State.SERVING and d.key not in used]
-            for deployment in unused:
-                self._forget(deployment)
         for deployment in unused:
-            deployment.drain()
+            self.drop(deployment)
 
     def _give_up(self, deployment: Deployment) -> bool:
         """Let no more work come to it; False if it was given up before."""
@@ -300,17 +316,8 @@ class Catalog:
 
     def ailing(self, models: Iterable[str], ref: str = "production") -> list[str]:
         """Why the worker cannot answer for `models`, if it cannot; one sentence for each reason."""
-        sentences: list[str] = []
-        for model in models:
-            deployment = self._routes.get(Target(model, ref))
-            if deployment is None:
-                why = self._refusals.last(model)
-                sentences.append(f"{model}@{ref} is not loaded{': ' + why if why else ''}")
-            elif deployment.state is not State.SERVING:
-                sentences.append(f"{model}@{ref} is {deployment.state.value}")
-            elif not deployment.alive:
-                sentences.append(f"{model}@{ref} has no living runner")
-        return sentences
+        wanted = [Target(model, ref) for model in models]
+        return [why for target in wanted if (why := trouble(target, self._routes.get(target), self._refusals))]
 
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""

@@ -47,6 +47,15 @@ class Deployment:
         self.last_used = time.monotonic()
         return self.batcher.put(works)
 
+    def put_last(self, works: list[Work]) -> bool:
+        """Queue copies, which are run when there is nothing else; False if it takes none any more."""
+        return self.batcher.put_last(works)
+
+    def give_way(self) -> None:
+        """Let its runners use only such time of the processors as nobody else wants."""
+        for replica in self._replicas:
+            replica.give_way()
+
     def serve(self, replicas: Sequence[Replica]) -> None:
         """Start the replicas; from now on batches run."""
         self._replicas = replicas

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 __all__ = ["Refusals"]
 
 _RETRY: Final = 5.0
-"""Seconds before a release that did not load is tried again; twice as long each time."""
+_RETRY_MOST: Final = 300.0
+"""Seconds before a release that did not load is tried again; twice as long each time it is itself to blame."""
 
 
 class Refusal(NamedTuple):
@@ -26,12 +27,12 @@ class Refusals:
         self._lock = threading.Lock()
         self._refused: dict[tuple[str, int], Refusal] = {}
 
-    def add(self, model: str, version: int, reason: str, most: float = _RETRY) -> None:
-        """That one did not load; it is tried again in `most` seconds at the latest."""
+    def add(self, model: str, version: int, reason: str, *, to_blame: bool) -> None:
+        """That one did not load; whether it is itself to blame."""
         with self._lock:
             before = self._refused.get((model, version))
             tries = before.tries + 1 if before is not None else 1
-            pause = min(_RETRY * 2 ** (tries - 1), most)
+            pause = min(_RETRY * 2 ** (tries - 1), _RETRY_MOST if to_blame else _RETRY)
             self._refused[model, version] = Refusal(reason, time.monotonic() + pause, tries)
 
     def forget(self, model: str, version: int) -> None:

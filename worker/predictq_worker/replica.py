@@ -11,7 +11,7 @@ from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
 from predictq_worker.batcher import Batch, Batcher
 from predictq_worker.inference import Failed, Ok, response_content_type
-from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied
+from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, give_way
 from predictq_worker.work import ON_TRIAL, Work, failure
 
 __all__ = ["Replica"]
@@ -75,6 +75,12 @@ class Replica:
         """Bytes the runner shares with nobody."""
         runner = self._runner
         return runner.memory() if runner is not None and runner.alive else 0
+
+    def give_way(self) -> None:
+        """Let the runner use only such time of the processors as nobody else wants; it can never be taken back."""
+        runner = self._runner
+        if runner is not None and runner.alive:
+            give_way(runner.pid)
 
     def kill(self) -> None:
         """End the runner now; whoever it was working for is not answered by it, and not suspected either."""
@@ -192,11 +198,15 @@ class Replica:
         manifest, content_type = self._manifest, response_content_type(batch.content_type)
         model, version, digest, seconds = manifest.model, manifest.version, manifest.digest, predicted.seconds
         outcomes: list[Outcome] = []
+        known: dict[tuple[float, float], Timings] = {}
         for work, answer in zip(batch.works, predicted.answers, strict=True):
             match answer:
                 case Ok(body):
                     delivery = work.delivery
-                    timings = Timings(delivery.queued, started - delivery.received, seconds)
+                    times = delivery.queued, delivery.received  # many have these in common
+                    timings = known.get(times)
+                    if timings is None:
+                        timings = known[times] = Timings(delivery.queued, started - delivery.received, seconds)
                     request_id = delivery.request.id
                     result = Result(
                         request_id, Code.OK, body, model, version, digest, work.route, content_type, timings

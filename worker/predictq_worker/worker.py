@@ -7,6 +7,7 @@ Keeper: the lease.   Follower: the registry's aliases.   HttpServer: probes and 
 """
 
 import logging
+import re
 import secrets
 import signal
 import threading
@@ -51,6 +52,10 @@ class NotDurable(Exception):
     """The broker survives less than `require_durability` demands."""
 
 
+def _file_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip(".")
+
+
 class Worker:
     """Reads requests in batches, has them predicted, and publishes one result for each."""
 
@@ -70,7 +75,7 @@ class Worker:
         self._settler = Settler(self._consumer, self._ledger, self.metrics)
         self._keeper = Keeper(self._consumer, settings.lease, self.metrics)
         self._nursery = make_nursery(settings)
-        run = f"{settings.name}.{secrets.token_hex(3)}"  # names need not be unique
+        run = _file_name(f"{settings.name}.{secrets.token_hex(3)}")  # names need not be unique
         self._rollouts = Rollouts(registry, run, self._settler.put, room=rows, patience=settings.load_timeout)
         launcher = Launcher(settings, registry, self._nursery, self._rollouts.settle, self.metrics)
         self._catalog = Catalog(

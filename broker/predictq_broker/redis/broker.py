@@ -5,20 +5,20 @@ from typing import Any, Self
 
 from predictq_broker.capabilities import Capabilities, Durability
 from predictq_broker.messages import QueueStats, Request, Verdict
-from predictq_broker.names import check_name
+from predictq_broker.names import check_name, check_names
 from predictq_broker.port import Limits
 from predictq_broker.redis import durability
 from predictq_broker.redis.connection import command
 from predictq_broker.redis.consumer import RedisConsumer
 from predictq_broker.redis.dead_letters import RedisDeadLetters
-from predictq_broker.redis.entries import accepted, fingerprint
+from predictq_broker.redis.entries import accepted
 from predictq_broker.redis.inbox import RedisInbox
-from predictq_broker.redis.keys import PRIORITIES, WORKERS, Keys, Known, known_models
+from predictq_broker.redis.keys import WORKERS, Keys, Known, known_models
+from predictq_broker.redis.offering import send_words
 from predictq_broker.redis.refusals import absent
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.server import Server, open_server
 from predictq_broker.redis.subscription import RedisSubscription
-from predictq_broker.wire import request_fields
 
 __all__ = ["RedisBroker"]
 
@@ -29,7 +29,6 @@ _VERDICTS = {
     "F": Verdict.QUEUE_FULL,
     "U": Verdict.RESULTS_FULL,
 }
-_STREAM = {priority: n for n, priority in enumerate(PRIORITIES, 1)}
 
 
 class RedisBroker:
@@ -54,11 +53,7 @@ class RedisBroker:
         keys = self._keys(requests)
         limits = self.limits
         args: list[Any] = [keys.prefix, limits.queue_requests, limits.queue_bytes, limits.unread_results]
-        args += (round(limits.dedup * 1000), len(requests))
-        for request in requests:
-            fields = request_fields(request)
-            args += (_STREAM[request.priority], request.id, fingerprint(request), request.reply_to)
-            args += (len(request.body), len(fields), *fields)
+        args += (round(limits.dedup * 1000), *send_words(requests))
         with self._where.trying("send"):
             self._known.announce((requests[0].model,))
             letters = self._scripts.send(keys=[*keys.streams, keys.size], args=args)
@@ -70,8 +65,7 @@ class RedisBroker:
             raise ValueError(f"one send is for one model, not for {', '.join(sorted(models))}")
         for reply_to in {request.reply_to for request in requests} - {""}:
             check_name("reply-to", reply_to)
-        for request in requests:
-            check_name("request id", request.id)
+        check_names("request id", [request.id for request in requests])
         return Keys.of(check_name("model", requests[0].model))
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:

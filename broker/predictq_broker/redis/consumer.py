@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from itertools import groupby
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, groupby
+from typing import Any, NamedTuple
 
 from redis import exceptions as server
 
@@ -12,20 +12,34 @@ from predictq_broker.failpoints import reached
 from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.port import Capacity, Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command
-from predictq_broker.redis.entries import Entry, Tag, to_delivery
+from predictq_broker.redis.entries import tag_of, to_deliveries
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.server import Server
+from predictq_broker.redis.settling import alike, settle_words
 from predictq_broker.redis.waiting import Reads, until_new
 from predictq_broker.redis.watch import Queue
-from predictq_broker.wire import common_result_fields, format_timings, result_fields
+from predictq_broker.wire import common_result_fields
 
 __all__ = ["RedisConsumer"]
 
 _logger = logging.getLogger(__name__)
 _WOKEN = 32
 """How many entries a blocked read takes at most: it cannot look at rows and bytes, the next read does."""
+_MOMENT = 0.02
+"""Seconds in which we do not look for what was given back, if there was nothing before."""
+
+
+class _Look(NamedTuple):
+    """When we looked last and found nothing, for which models, and under which name."""
+
+    when: float
+    models: Collection[str]
+    consumer: str
+
+
+_NEVER = _Look(-_MOMENT, (), "")
 
 
 class RedisConsumer:
@@ -38,6 +52,7 @@ class RedisConsumer:
         self._leased = Leased(where, scripts, WORKERS, name, lease)
         self._known = Known(where)
         self._reads = Reads(where)
+        self._looked = _NEVER
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
@@ -45,12 +60,12 @@ class RedisConsumer:
             self._known.announce(wants)
             deliveries = self._read(dict(wants), time.monotonic() + wait)
         # held only now: what was read before a failure is not ours to lose, and is given back by the next read
-        self._leased.hold(_tag(delivery) for delivery in deliveries)
+        self._leased.hold(map(tag_of, deliveries))
         return deliveries
 
     def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
         while True:
-            deliveries = self._take(wants)
+            deliveries = self._look(wants, deadline)
             left = deadline - time.monotonic()
             if deliveries or left <= 0 or not wants:
                 return deliveries
@@ -60,10 +75,21 @@ class RedisConsumer:
             if deliveries:
                 return deliveries
 
+    def _look(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
+        """What waits, unless we looked a moment ago and may sleep now: a lone request is answered sooner so."""
+        now, (when, models, consumer) = time.monotonic(), self._looked
+        may_sleep = now < when + _MOMENT < deadline and consumer == self._leased.consumer
+        if may_sleep and all(model in models for model in wants):
+            return []
+        deliveries = self._take(wants)
+        self._looked = _NEVER if deliveries else _Look(now, frozenset(wants), self._leased.consumer)
+        return deliveries
+
     def _take(self, wants: dict[str, Capacity]) -> list[Delivery]:
         """What waits; a queue that is broken is left out of `wants`, unless it is the only one."""
         deliveries: list[Delivery] = []
-        for model in list(wants):
+        models = list(wants)
+        for model in models:
             try:
                 deliveries += self._take_from(model, wants[model])
             except server.ResponseError as error:
@@ -71,17 +97,17 @@ class RedisConsumer:
                     raise
                 _logger.warning("this model's queue is broken", extra={"model": model, "why": str(error)})
                 del wants[model]
-        return self._kept(deliveries, wants)
+        return deliveries if len(models) == 1 else self._kept(deliveries, wants)
 
     def _kept(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What we hold; if we found ourselves fenced between two queues, the first one's is to be taken again."""
-        kept = [delivery for delivery in deliveries if _tag(delivery).consumer == self._leased.consumer]
+        kept = [delivery for delivery in deliveries if tag_of(delivery).consumer == self._leased.consumer]
         return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
-        now, entries, consumer = self._leased.receive(queue, capacity)
-        return [to_delivery(model, entry, consumer, queue.leases, now) for entry in entries]
+        now, handed, consumer = self._leased.receive(queue, capacity)
+        return to_deliveries(model, handed, consumer, queue.leases, now)
 
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
@@ -117,8 +143,7 @@ class RedisConsumer:
         for stream, entries in reply:
             model, number = streams[stream.decode()]
             leases = Keys.of(model).leases
-            found = [Entry(number, name, 1, fields) for name, fields in entries]
-            deliveries += [to_delivery(model, entry, consumer, leases, now) for entry in found]
+            deliveries += to_deliveries(model, [(number, 1, entries)], consumer, leases, now)
         return deliveries
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
@@ -143,59 +168,59 @@ class RedisConsumer:
 
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.settle`."""
+        by_owner: dict[tuple[str, str], list[Outcome]] = {}
+        for outcome in outcomes:
+            tag = tag_of(outcome.delivery)
+            if self._leased.holds(tag):
+                by_owner.setdefault((outcome.delivery.request.model, tag.consumer), []).append(outcome)
         settled: list[Outcome] = []
-        ours = sorted(filter(self._owns, outcomes), key=_owner)
         with self._where.trying("settle"):
-            for (model, consumer), group in groupby(ours, key=_owner):
-                settled += self._settle(Keys.of(model), consumer, list(group))
+            for (model, consumer), ours in by_owner.items():
+                settled += self._settle(Keys.of(model), consumer, ours)
         return settled
 
-    def _owns(self, outcome: Outcome) -> bool:
-        return self._leased.holds(_tag(outcome.delivery))
-
     def _settle(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
-        templates: dict[tuple[str, ...], int] = {}
-        rows: list[Any] = []
-        for delivery, result in outcomes:
-            tag = _tag(delivery)
-            number = templates.setdefault(tuple(common_result_fields(result)), len(templates) + 1)
-            timings = format_timings(result.timings)
-            rows += (tag.stream, tag.name, tag.size, delivery.request.reply_to, number, result.id, timings, result.body)
-        head: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl, len(templates)]
-        for fields in templates:
-            head += (len(fields), *fields)
-        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=head + rows)
+        args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
+        runs = alike(outcomes)
+        for run in runs:
+            args += settle_words(run)
+        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=args)
         reached("mid_settle")
         if lost == [0]:
             return []
-        self._leased.let_go(_tag(outcome.delivery) for outcome in outcomes)
-        gone = set(lost)
-        return [outcome for n, outcome in enumerate(outcomes, 1) if n not in gone] if gone else outcomes
+        self._leased.let_go(tag_of(outcome.delivery) for outcome in outcomes)
+        if not lost:
+            return outcomes
+        others = {number - 1 for number in lost}
+        return [outcome for number, outcome in enumerate(chain.from_iterable(runs)) if number not in others]
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """As `Consumer.release`."""
-        ours = [delivery for delivery in deliveries if self._leased.holds(_tag(delivery))]
+        ours = [delivery for delivery in deliveries if self._leased.holds(tag_of(delivery))]
         self._give_back(ours)
 
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
-            ours = [(_tag(delivery), delivery.attempt) for delivery in group]
+            ours = [(tag_of(delivery), delivery.attempt) for delivery in group]
             entries = [(tag.stream, tag.name, attempt) for tag, attempt in ours]
+            self._looked = _NEVER
             if self._leased.release(_queue(model), consumer, entries):
                 self._leased.let_go(tag for tag, _ in ours)
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.bury`."""
         with self._where.trying("bury"):
-            return [outcome for outcome in outcomes if self._owns(outcome) and self._bury(*outcome)]
+            return [
+                outcome for outcome in outcomes if self._leased.holds(tag_of(outcome.delivery)) and self._bury(*outcome)
+            ]
 
     def _bury(self, delivery: Delivery, result: Any) -> bool:
-        keys, tag, request = Keys.of(delivery.request.model), _tag(delivery), delivery.request
+        keys, tag, request = Keys.of(delivery.request.model), tag_of(delivery), delivery.request
         head = [WORKERS, tag.consumer, keys.prefix, self._inbox_ttl, tag.name, tag.size, request.reply_to]
-        letter = [delivery.attempt, request.priority, result.body]
+        letter = [delivery.attempt, request.priority, result.body, result.id, result.body]
         buried = self._scripts.bury(
             keys=[keys.streams[tag.stream - 1], keys.dead, keys.leases, keys.size],
-            args=[*head, *letter, *result_fields(result)],
+            args=[*head, *letter, *common_result_fields(result)],
         )
         self._leased.let_go([tag] if buried else ())
         return bool(buried)
@@ -221,15 +246,5 @@ def _queue(model: str) -> Queue:
     return Queue(keys.streams, keys.leases)
 
 
-def _tag(delivery: Delivery) -> Tag:
-    if not isinstance(delivery.tag, Tag):
-        raise TypeError("this delivery came from another broker")
-    return delivery.tag
-
-
 def _holder(delivery: Delivery) -> tuple[str, str]:
-    return delivery.request.model, _tag(delivery).consumer
-
-
-def _owner(outcome: Outcome) -> tuple[str, str]:
-    return _holder(outcome.delivery)
+    return delivery.request.model, tag_of(delivery).consumer

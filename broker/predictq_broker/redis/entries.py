@@ -1,27 +1,22 @@
 """From the entries of a stream to our messages and back."""
 
-import hashlib
+import math
 import time
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
-from predictq_broker.messages import Delivery, Request
+from predictq_broker.messages import Delivery, Fault, Priority, Request
 from predictq_broker.redis.keys import PRIORITIES
-from predictq_broker.wire import read_request
+from predictq_broker.wire import is_plain_name, read_request
 
-__all__ = ["Entry", "Place", "Tag", "accepted", "as_map", "fingerprint", "to_delivery"]
+__all__ = ["Handed", "Place", "Tag", "accepted", "as_map", "tag_of", "to_deliveries"]
 
 Fields = Sequence[bytes]
+_FIRST: Final = [b"id", b"body"]
 
 
-class Entry(NamedTuple):
-    """One entry as `receive.lua` returns it."""
-
-    stream: int
-    name: bytes
-    attempt: int
-    fields: Fields
+Handed = tuple[int, int, Sequence[tuple[bytes, Fields]]]
+"""Entries as `receive.lua` returns them: the number of their stream, the attempt, and of each its name and fields."""
 
 
 class Place(NamedTuple):
@@ -47,6 +42,13 @@ class Tag(NamedTuple):
         return Place(self.leases, self.stream, self.name)
 
 
+def tag_of(delivery: Delivery) -> Tag:
+    """The tag that this engine put into a delivery."""
+    if not isinstance(delivery.tag, Tag):
+        raise TypeError("this delivery came from another broker")
+    return delivery.tag
+
+
 def as_map(fields: Fields) -> dict[bytes, bytes]:
     """The flat list of an entry as a map."""
     pairs: Iterator[bytes] = iter(fields)
@@ -58,29 +60,36 @@ def accepted(name: bytes) -> float:
     return int(name.partition(b"-")[0]) / 1e3
 
 
-def to_delivery(model: str, entry: Entry, consumer: str, leases: str, now: float) -> Delivery:
-    """The delivery of an entry; `now` is the server's clock, by which age and deadline are reckoned."""
-    request, fault = read_request(model, PRIORITIES[entry.stream - 1], as_map(entry.fields))
+def to_deliveries(model: str, handed: Iterable[Handed], consumer: str, leases: str, now: float) -> list[Delivery]:
+    """The deliveries of entries; `now` is the server's clock, by which age and deadline are reckoned."""
     received = time.monotonic()
-    age = max(now - accepted(entry.name), 0.0)  # a clock that was set back gives no request more than its time
-    return Delivery(
-        request=request,
-        tag=Tag(entry.stream, entry.name, len(request.body), consumer, leases),
-        attempt=entry.attempt,
-        queued=age,
-        received=received,
-        expires=float("inf") if request.ttl is None else received + request.ttl - age,
-        fault=fault,
-    )
+    ages: dict[bytes, float] = {}
+    deliveries: list[Delivery] = []
+    for stream, attempt, entries in handed:
+        for (name, _), (request, fault) in zip(entries, _requests(model, PRIORITIES[stream - 1], entries), strict=True):
+            milliseconds = name.partition(b"-")[0]
+            age = ages.get(milliseconds)
+            if age is None:  # a clock that was set back gives no request more than its time
+                age = ages[milliseconds] = max(now - int(milliseconds) / 1e3, 0.0)
+            tag = Tag(stream, name, len(request.body), consumer, leases)
+            expires = math.inf if request.ttl is None else received + request.ttl - age
+            deliveries.append(Delivery(request, tag, attempt, age, received, expires, fault))
+    return deliveries
 
 
-def fingerprint(request: Request) -> str:
-    """What must be equal for a repeated id to be the same request: all that decides its answer."""
-    return hashlib.blake2b(
-        request.body + _told(request.ref, request.method, request.content_type), digest_size=9
-    ).hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _told(ref: str, method: str, content_type: str) -> bytes:
-    return f"\0{ref}\0{method}\0{content_type}".encode()
+def _requests(
+    model: str, priority: Priority, entries: Iterable[tuple[bytes, Fields]]
+) -> Iterator[tuple[Request, Fault | None]]:
+    """As `read_request` of each. One that has all but id and body, which our clients put first, in common with a sound
+    one before it need not be read again.
+    """
+    common: Fields | None = None
+    rest: tuple[Any, ...] = ()
+    for _, fields in entries:
+        if fields[4:] == common and fields[:3:2] == _FIRST and is_plain_name(fields[1]):
+            yield Request(model, fields[3], fields[1].decode(), *rest), None
+            continue
+        request, fault = read_request(model, priority, as_map(fields))
+        if fault is None and fields[:3:2] == _FIRST and not {*_FIRST}.intersection(fields[4::2]):
+            common, rest = fields[4:], request[3:]
+        yield request, fault

@@ -1,25 +1,36 @@
-"""A client's private reply-to: one stream for each model it asks, read together, emptied as it is read."""
+"""A client's private reply-to: one stream for each model it asks, read together, emptied as it is read.
+
+Its name says that it takes bundles: results that have all but `id` and `body` in common come in one entry.
+"""
 
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from predictq_broker.messages import Result
-from predictq_broker.names import new_inbox_name
+from predictq_broker.names import INBOX_PREFIX, new_inbox_name
 from predictq_broker.port import Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command
 from predictq_broker.redis.entries import as_map
 from predictq_broker.redis.keys import Keys
 from predictq_broker.redis.server import Server, ask
 from predictq_broker.redis.waiting import Reads
-from predictq_broker.wire import read_result
+from predictq_broker.wire import read_result, read_results
 
 __all__ = ["RedisInbox"]
 
 _MOST = 4096
-"""Results read at once."""
+"""Entries read at once."""
+_BUNDLE = f"{INBOX_PREFIX}bundle."
+
+
+class _Read(NamedTuple):
+    """The last entry that was read, and how many results came in all of them beyond one each."""
+
+    last: bytes
+    more: int
 
 
 class RedisInbox:
@@ -29,9 +40,9 @@ class RedisInbox:
         self._where = where
         self._reads = Reads(where)
         self._ttl = limits.inbox_ttl
-        self._name = new_inbox_name()
+        self._name = _BUNDLE + new_inbox_name().removeprefix(INBOX_PREFIX)
         self._changed = threading.Condition()
-        self._read: dict[str, bytes] = {}  # stream -> the last entry read, to be removed by the next read
+        self._read: dict[str, _Read] = {}  # stream -> what was read of it, to be removed by the next read
         self._streams: dict[str, str] = {}  # stream -> model
         self._signed: dict[str, float] = {}  # first stream of a group -> when all of it was told that we live
         self._closed = False
@@ -84,13 +95,14 @@ class RedisInbox:
         else:
             replies = list(self._reads.first({g[0]: partial(self._prepare, g, wait) for g in groups}, wait).values())
         found = [stream for reply in replies for stream in _told(reply)]
-        self._read |= {stream.decode(): entries[-1][0] for stream, entries in found if entries}
-        return [
-            read_result(streams[stream.decode()], fields)
-            for stream, entries in found
-            for fields in (as_map(flat) for _, flat in entries)
-            if b"wake" not in fields
-        ]
+        results: list[Result] = []
+        for stream, entries in found:
+            name, before = stream.decode(), len(results)
+            for _, fields in entries:
+                results += _unbundled(streams[name], fields)
+            if entries:
+                self._read[name] = _Read(entries[-1][0], max(len(results) - before - len(entries), 0))
+        return results
 
     def _ask(self, streams: Sequence[str], wait: float) -> Any:
         """One round trip: tidy, then read."""
@@ -112,12 +124,16 @@ class RedisInbox:
     def _tidy(self, pipeline: Any, streams: Sequence[str]) -> None:
         """Remove what was read before and give a sign of life."""
         for stream in self._read.keys() & set(streams):
-            milliseconds, _, sequence = self._read[stream].decode().partition("-")
+            last, more = self._read[stream]
+            milliseconds, _, sequence = last.decode().partition("-")
             pipeline.xtrim(stream, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
+            if more:
+                pipeline.decrby(_more(stream), more)
         now = time.monotonic()
         if now - self._signed.get(streams[0], 0.0) > self._ttl / 3:
             for stream in streams:
                 pipeline.pexpire(stream, round(self._ttl * 1000))
+                pipeline.pexpire(_more(stream), round(self._ttl * 1000))
             self._signed[streams[0]] = now
 
     def _tidied(self, streams: Sequence[str]) -> None:
@@ -135,7 +151,22 @@ class RedisInbox:
             self._reads.close()
             with self._where.trying("remove the inbox"):
                 for group in self._where.together(list(streams)):
-                    ask(self._where, group[0], "UNLINK", *group)
+                    ask(self._where, group[0], "UNLINK", *group, *map(_more, group))
+
+
+def _more(stream: str) -> str:
+    """The key that counts the unread results beyond one an entry."""
+    return f"{stream}:more"
+
+
+def _unbundled(model: str, fields: Sequence[bytes]) -> Sequence[Result]:
+    """The results in one entry: `id` and `body` of each, then the fields they have in common."""
+    names = fields[::2]
+    count = names.count(b"id")
+    if names[: 2 * count] == [b"id", b"body"] * count:
+        own, common = fields[: 4 * count], fields[4 * count :]
+        return read_results(model, as_map(common), own[1::4], own[3::4])
+    return (read_result(model, as_map(fields)),)
 
 
 def _read(streams: Sequence[str], wait: float) -> Sequence[str | int]:

@@ -7,7 +7,7 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from predictq_broker.messages import Priority, Request, Verdict
-from predictq_broker.names import check_name
+from predictq_broker.names import check_name, check_names
 from predictq_broker.port import Limits
 from predictq_broker.sqlite.rows import is_plain, plain_row, request_row
 from predictq_broker.sqlite.slots import PRIORITIES
@@ -43,8 +43,7 @@ def offers(requests: Sequence[Request]) -> list[Offer]:
     check_name("model", requests[0].model)
     for reply_to in {request.reply_to for request in requests} - {""}:
         check_name("reply_to", reply_to)
-    for request in requests:
-        check_name("id", request.id)
+    check_names("id", [request.id for request in requests])
     return [Offer(request, _fingerprint(request)) for request in requests]
 
 

@@ -2,24 +2,25 @@
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from predictq_broker import Code, Outcome
-from predictq_registry import CHALLENGER, CHAMPION, RegistryError, Route
+from predictq_registry import CHALLENGER, CHAMPION, RegistryError, Route, Verdict, judge, together
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import Target
 from predictq_worker.deployment import Deployment
+from predictq_worker.rollouts.feedback import Feedback
 from predictq_worker.rollouts.split import Split
-from predictq_worker.rollouts.turns import Verdict, next_turn
+from predictq_worker.rollouts.tally import FAULTS
+from predictq_worker.rollouts.turns import next_turn
 from predictq_worker.runner import ReleaseRefused
-from predictq_worker.work import Work
+from predictq_worker.work import SHADOW, Work
 
 __all__ = ["Releases", "Rollouts"]
 
 _logger = logging.getLogger(__name__)
-_FAULTS: Final = frozenset({Code.MODEL_ERROR, Code.MODEL_UNAVAILABLE, Code.DEAD_LETTERED, Code.INTERNAL})
-"""What a challenger can be to blame for; the champion is asked then."""
 _LOOK: Final = 0.5
 """Seconds between two looks at what is to be said."""
 
@@ -35,6 +36,14 @@ class Releases(Protocol):
 
     def route(self, works: list[Work]) -> None:
         """Queue each with the release it asks for."""
+        ...
+
+    def drop(self, deployment: Deployment) -> None:
+        """Let it answer what it has, then give its memory back."""
+        ...
+
+    def memory_of(self, model: str, version: int) -> int:
+        """Bytes that the runners of that release hold; 0 if it is not in memory."""
         ...
 
 
@@ -56,6 +65,7 @@ class Rollouts:
         self._settle: Final = settle
         self._room: Final = room
         self._patience: Final = patience
+        self.feedback: Final = Feedback(registry, worker, settle)
         self._splits: dict[Target, Split] = {}
         self._used = False
         self._releases: Releases | None = None
@@ -72,9 +82,10 @@ class Rollouts:
         return self._thread.is_alive()
 
     def stop(self, timeout: float) -> None:
-        """Say nothing more."""
+        """Say nothing more, and write down the rest."""
         self._stop.set()
         self._thread.join(timeout)
+        self.feedback.write()
 
     # ── requests ──
 
@@ -91,25 +102,27 @@ class Rollouts:
             self._settle(outcomes)
 
     def _answers(self, outcomes: list[Outcome]) -> list[Outcome]:
-        answers: list[Outcome] = []
-        again: list[Work] = []
-        for outcome in outcomes:
-            if outcome.result.route == CHALLENGER:
-                split = self._split_of(outcome)
-                if split is not None:
-                    split.left(1)
-                if outcome.result.status in _FAULTS:
-                    deaths = int(outcome.result.status is Code.DEAD_LETTERED)
-                    again.append(Work(outcome.delivery, deaths, CHAMPION))
-                    continue
-            answers.append(outcome)
+        self._count(outcomes)
+        again = [
+            Work(outcome.delivery, int(outcome.result.status is Code.DEAD_LETTERED), CHAMPION)
+            for outcome in outcomes
+            if _fails_on_trial(outcome)
+        ]
         if again and self._releases is not None:
             self._releases.route(again)
-        return answers
+        return [outcome for outcome in outcomes if outcome.result.route != SHADOW and not _fails_on_trial(outcome)]
 
-    def _split_of(self, outcome: Outcome) -> Split | None:
-        request = outcome.delivery.request
-        return self._splits.get(Target(request.model, request.ref))
+    def _count(self, outcomes: list[Outcome]) -> None:
+        """They are of one batch, and of as many rollouts as there are aliases of this release."""
+        by_arm: defaultdict[tuple[Target, str], list[Outcome]] = defaultdict(list)
+        for outcome in outcomes:
+            request = outcome.delivery.request
+            by_arm[Target(request.model, request.ref), outcome.result.route].append(outcome)
+        for (target, arm), group in by_arm.items():
+            if arm and (split := self._splits.get(target)) is not None:
+                split.count(arm, group)
+                if split.rollout.strategy == "ab":
+                    self.feedback.expose(target.model, split.rollout.began, arm, group)
 
     # ── the document ──
 
@@ -137,11 +150,14 @@ class Rollouts:
     def _end(self, split: Split, releases: Releases) -> None:
         """Not ours any more: what still waits for the challenger goes to what serves now."""
         del self._splits[split.target]
+        if split.rollout.strategy == "shadow" and split.challenger is not None:
+            releases.drop(split.challenger)  # it has given way for ever: whoever answers is loaded anew
         if works := split.withdraw():
             releases.route(works)
 
     def _run(self) -> None:
         while not self._stop.wait(_LOOK):
+            self.feedback.write()
             for split in list(self._splits.values()):
                 try:
                     self._speak_up(split)
@@ -162,14 +178,17 @@ class Rollouts:
             _logger.info("rollout goes on", extra=about)
 
     def _verdict(self, split: Split) -> Verdict | None:
+        model, rollout = split.target.model, split.rollout
+        if self._releases is not None:
+            split.weigh(self._releases.memory_of)
+        seen = together(self._registry.observe(model, rollout.began, split.report()))
         if split.trouble:
-            return Verdict("stop", f"version {split.rollout.version} does not serve on {self.worker}: {split.trouble}")
-        if split.rollout.strategy == "rolling":
-            return next_turn(
-                split.rollout,
-                self.worker,
-                serving=split.serving,
-                waited=split.waited,
-                patience=self._patience,
-            )
-        return None
+            return Verdict("stop", f"version {rollout.version} does not serve on {self.worker}: {split.trouble}")
+        verdict = judge(rollout, seen, split.waited)
+        if verdict is None and rollout.strategy == "rolling":
+            return next_turn(rollout, self.worker, serving=split.serving, waited=split.waited, patience=self._patience)
+        return verdict
+
+
+def _fails_on_trial(outcome: Outcome) -> bool:
+    return outcome.result.route == CHALLENGER and outcome.result.status in FAULTS

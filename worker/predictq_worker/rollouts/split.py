@@ -3,11 +3,15 @@
 import math
 import threading
 import time
+from collections.abc import Callable
 
-from predictq_registry import CHALLENGER, CHAMPION, Rollout, point
+from predictq_broker import Outcome
+from predictq_registry import CHALLENGER, CHAMPION, Report, Rollout, point
 from predictq_worker.cold_routes import Target
 from predictq_worker.deployment import Deployment, State
-from predictq_worker.work import Work
+from predictq_worker.rollouts.shadow import Shadow
+from predictq_worker.rollouts.tally import Tally
+from predictq_worker.work import SHADOW, Work
 
 __all__ = ["Split"]
 
@@ -21,6 +25,8 @@ class Split:
         rollout: How far it is.
         since: When it was first seen like that, on the monotonic clock.
         challenger: The release in memory, or on its way there.
+        tally: What was seen of it here.
+        shadow: The copies that the challenger gets, and how it answers them.
         trouble: Why the challenger does not load here; empty if it may.
     """
 
@@ -32,6 +38,8 @@ class Split:
         self.since = time.monotonic()
         self.challenger: Deployment | None = None
         self.trouble = ""
+        self.tally = Tally(worker)
+        self.shadow = Shadow()
         self._worker = worker
         self._room = room
         self._salt = f"{target.model}/{rollout.began}"
@@ -80,6 +88,31 @@ class Split:
                 count = max(0, min(count, math.ceil(max(0.5, share) * self._room) - self._outstanding))
             self._outstanding += count
             return count
+
+    def count(self, arm: str, outcomes: list[Outcome]) -> None:
+        """These came out of one batch of that arm."""
+        if arm == SHADOW:
+            self.shadow.take(outcomes)
+            return
+        if arm == CHALLENGER:
+            self.left(len(outcomes))
+        self.tally.count(arm, outcomes)
+        if arm == CHAMPION and (mirror := self.rollout.mirror) and self.serving:
+            salt = f"{self._salt}/copies"
+            chosen = [outcome for outcome in outcomes if point(salt, outcome.result.id) < mirror]
+            self.shadow.copy(chosen, self.challenger)
+
+    def report(self) -> Report:
+        """What was seen here, from the beginning."""
+        return self.tally.report().model_copy(update={"comparison": self.shadow.comparison()})
+
+    def weigh(self, memory_of: Callable[[str, int], int]) -> None:
+        """See how much memory both hold now, and that a shadow is in nobody's way."""
+        model = self.target.model
+        self.tally.holds(CHAMPION, memory_of(model, self.champion))
+        self.tally.holds(CHALLENGER, memory_of(model, self.rollout.version))
+        if self.rollout.strategy == "shadow" and self.challenger is not None:
+            self.challenger.give_way()
 
     def left(self, count: int) -> None:
         """So many of the challenger's requests have an outcome."""

@@ -1,20 +1,13 @@
 """A rolling rollout: whose turn it is to change over, agreed on through the document alone."""
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-from predictq_registry import Rollout
+from predictq_registry import Rollout, Verdict
 
-__all__ = ["Verdict", "next_turn"]
+__all__ = ["next_turn"]
 
 _SILENCE: Final = 3.0
 """Seconds in which nobody wants the next turn, after which all have had theirs."""
-
-
-class Verdict(NamedTuple):
-    """What is to come of a rollout, and why."""
-
-    then: Rollout | Literal["promote", "stop"]
-    why: str
 
 
 def next_turn(rollout: Rollout, worker: str, *, serving: bool, waited: float, patience: float) -> Verdict | None:

@@ -10,6 +10,7 @@ what they say to each other.
 """
 
 from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerError
+from predictq_worker.runner.linux import give_way
 from predictq_worker.runner.local import LocalRunner
 from predictq_worker.runner.messages import LoadReport, Predicted
 from predictq_worker.runner.nursery_handle import Allowance, Nursery
@@ -25,4 +26,5 @@ __all__ = [
     "Runner",
     "RunnerDied",
     "RunnerError",
+    "give_way",
 ]

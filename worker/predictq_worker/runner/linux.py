@@ -13,10 +13,19 @@ import signal
 from pathlib import Path
 from typing import Final
 
-__all__ = ["arm_lifeline", "die_before_the_parent", "kill_group", "private_of", "rss_of", "set_name"]
+__all__ = [
+    "arm_lifeline",
+    "die_before_the_parent",
+    "give_way",
+    "kill_group",
+    "private_of",
+    "rss_of",
+    "set_name",
+]
 
 _F_SETSIG: Final = 10
 _PR_SET_NAME: Final = 15
+_LAST: Final = 19
 _OOM_SCORE: Final = "500"
 _OF_ITS_OWN: Final = frozenset({"Private_Clean", "Private_Dirty", "Private_Hugetlb", "SwapPss"})
 
@@ -32,6 +41,13 @@ def die_before_the_parent() -> None:
     """Where memory runs out, let the kernel choose this process rather than the worker, which answers for it."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
+
+
+def give_way(pid: int) -> None:
+    """Let process `pid` have only such time of the processors as nobody else wants; without rights, for ever."""
+    with contextlib.suppress(OSError):  # it has just ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), _LAST)
 
 
 def set_name(name: str) -> None:

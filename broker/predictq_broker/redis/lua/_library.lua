@@ -4,9 +4,11 @@
 --   predictq:{M}:requests:high|normal|low   streams of requests, one consumer group `workers` on each
 --   predictq:{M}:requests:leases            hash: consumer -> heartbeat counter, or `fenced`
 --   predictq:{M}:requests:bytes             bytes of the bodies in the three streams
---   predictq:{M}:id:<request id>            <fingerprint> <stream number> <entry>; expires after the dedup window
+--   predictq:{M}:id:<head>                  hash: the last 3 characters of a request id, whose others are the head ->
+--                                           <fingerprint> <stream number> <entry> <dedup window (ms)>; expires
 --   predictq:{M}:dead                       stream of dead letters
 --   predictq:{M}:results:<reply-to>         stream of results; a durable queue has a group `subscribers`
+--   predictq:{M}:results:<inbox>:more       of an inbox that takes bundles: unread results beyond one an entry
 --   predictq:{M}:results:<queue>:leases     hash as above, for its subscribers
 --   predictq:models                         set of models whose queues exist
 --
@@ -20,7 +22,30 @@ local function owns(leases, consumer)
   return heartbeat and heartbeat ~= 'fenced'
 end
 
-local expiring = {}
+-- The head of an id, by which its record is found, and its tail, which names it there. A client's ids, made together,
+-- have one head, so what is known of all of them is asked and said at once.
+local function split(id)
+  return string.sub(id, 1, -4), string.sub(id, -3)
+end
+
+-- Whether what is known of an id is older than its dedup window: its record may live longer, for the others in it.
+local clock
+local function forgotten(seen)
+  clock = clock or redis.call('TIME')
+  local accepted, window = string.match(seen, ' (%d+)%-%d+ (%d+)$')
+  return not accepted or clock[1] * 1000 + clock[2] / 1000 >= accepted + window
+end
+
+-- Whether a reply-to takes many results in one entry: the inbox of a client that said so by its name.
+local function bundled(reply_to)
+  return string.sub(reply_to, 1, 13) == 'inbox.bundle.'
+end
+
+local function count_unread(key, reply_to)
+  local count = redis.call('XLEN', key)
+  if count == 0 or not bundled(reply_to) then return count end
+  return count + math.max(tonumber(redis.call('GET', key .. ':more') or 0), 0)
+end
 
 -- The error that would keep us from publishing to a reply-to, if there is one: this user may not write there, or the
 -- slot is being moved. To be asked before anything is taken, for nothing here is rolled back. The delete finds nothing.
@@ -32,15 +57,29 @@ local function refused(prefix, reply_to)
   may[reply_to] = true
 end
 
--- Append a result to its reply-to. An inbox gets an expiry, lest it outlive a client that is gone. A key of another
--- kind in its place loses that result, as if nobody had wanted it, and harms no other.
-local function publish(prefix, reply_to, inbox_ttl, fields)
-  if reply_to == '' then return end
+local expiring = {}
+local function expire(key, ttl)
+  if not expiring[key] then redis.call('PEXPIRE', key, ttl, 'NX') end
+  expiring[key] = true
+end
+
+-- Append results to their reply-to: `id`, id, `body`, body of each, and the fields they have in common; in one entry
+-- where that is known, else in one each. An inbox gets an expiry, lest it outlive a client that is gone. A key of
+-- another kind in its place loses the results, as if nobody had wanted them, and harms no other.
+local function publish(prefix, reply_to, inbox_ttl, answers, common)
+  if reply_to == '' or #answers == 0 then return end
   local key = prefix .. 'results:' .. reply_to
-  if redis.pcall('XADD', key, '*', unpack(fields)).err then return end
-  if not expiring[key] and string.sub(reply_to, 1, 6) == 'inbox.' then
-    redis.call('PEXPIRE', key, inbox_ttl, 'NX')
-    expiring[key] = true
+  local together = bundled(reply_to) and #answers or 4
+  for first = 1, #answers, together do
+    local entry = together == #answers and answers or {unpack(answers, first, first + 3)}
+    for f = 1, #common do entry[together + f] = common[f] end
+    if redis.pcall('XADD', key, '*', unpack(entry)).err then return end
+  end
+  if string.sub(reply_to, 1, 6) ~= 'inbox.' then return end
+  expire(key, inbox_ttl)
+  if together > 4 then
+    redis.call('INCRBY', key .. ':more', together / 4 - 1)
+    expire(key .. ':more', inbox_ttl)
   end
 end
 

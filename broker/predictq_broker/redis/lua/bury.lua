@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
 -- Move one request to the dead-letter queue and tell its requester.
 -- KEYS: the request's stream, dead, leases, bytes
--- ARGV: group, consumer, prefix, inbox ttl (ms), entry, size, reply-to, attempts, priority, reason, result fields…
+-- ARGV: group, consumer, prefix, inbox ttl (ms), entry, size, reply-to, attempts, priority, reason,
+--       id, body, the result's other fields…
 -- Returns 1, or 0 if somebody else owns the request.
 local group, consumer, entry = ARGV[1], ARGV[2], ARGV[5]
 if not owns(KEYS[3], consumer) then return 0 end
@@ -22,5 +23,5 @@ end
 if not forget(KEYS[1], group, entry) then return 0 end
 shrink(KEYS[4], tonumber(ARGV[6]))
 if found then redis.call('XADD', KEYS[2], '*', unpack(letter)) end
-publish(ARGV[3], ARGV[7], ARGV[4], {unpack(ARGV, 11)})
+publish(ARGV[3], ARGV[7], ARGV[4], {'id', ARGV[11], 'body', ARGV[12]}, {unpack(ARGV, 13)})
 return 1

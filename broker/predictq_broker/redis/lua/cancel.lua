@@ -17,9 +17,10 @@ local function field(fields, name)
 end
 
 local function withdraw(id)
-  local known = redis.call('GET', prefix .. 'id:' .. id)
-  if not known then return false end
-  local number, entry = string.match(known, '^%S+ (%d) (%S+)$')
+  local head, tail = split(id)
+  local known = redis.call('HGET', prefix .. 'id:' .. head, tail)
+  if not known or forgotten(known) then return false end
+  local number, entry = string.match(known, '^%S+ (%d) (%S+)')
   local stream = KEYS[tonumber(number)]
   local found = redis.call('XRANGE', stream, entry, entry)[1]
   if not found or held(stream, entry) then return false end
@@ -27,11 +28,11 @@ local function withdraw(id)
   if no then error(no) end
   redis.pcall('XACK', stream, group, entry)
   redis.call('XDEL', stream, entry)
-  redis.call('DEL', prefix .. 'id:' .. id) -- so that the same id may be asked again
+  redis.call('HDEL', prefix .. 'id:' .. head, tail) -- so that the same id may be asked again
   shrink(KEYS[4], #field(found[2], 'body'))
   local sentence = 'the request was withdrawn before a worker took it'
-  local result = {'id', id, 'status', 'cancelled', 'content_type', 'text/plain', 'body', sentence}
-  publish(prefix, field(found[2], 'reply_to'), inbox_ttl, result)
+  local common = {'status', 'cancelled', 'content_type', 'text/plain'}
+  publish(prefix, field(found[2], 'reply_to'), inbox_ttl, {'id', id, 'body', sentence}, common)
   return true
 end
 

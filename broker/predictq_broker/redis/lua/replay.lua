@@ -14,12 +14,13 @@ for f = 1, #found[2], 2 do
   end
 end
 local stream = PRIORITIES[priority] or 2
-local record = ARGV[1] .. 'id:' .. id
-local known = redis.call('GET', record) -- first: if that fails, nothing was done yet
+local head, tail = split(id)
+local record = ARGV[1] .. 'id:' .. head
+local known = redis.call('HGET', record, tail) -- first: if that fails, nothing was done yet
 local entry = redis.call('XADD', KEYS[stream], '*', unpack(request))
 if known then -- so that it can still be withdrawn by its id
-  local fingerprint = string.match(known, '^%S+')
-  redis.call('SET', record, fingerprint .. ' ' .. stream .. ' ' .. entry, 'KEEPTTL')
+  local fingerprint, window = string.match(known, '^(%S+) .- (%S+)$')
+  redis.call('HSET', record, tail, table.concat({fingerprint, stream, entry, window}, ' '))
 end
 redis.call('INCRBY', KEYS[5], size)
 redis.call('XDEL', KEYS[4], ARGV[2])

@@ -1,43 +1,71 @@
 -- Store each request whole or not at all, in order, until the queue is full.
 -- KEYS: high, normal, low, bytes
--- ARGV: prefix, max requests, max bytes, max unread results, dedup window (ms), number of requests, then for each:
---       stream number, id, fingerprint, reply-to, size, number of fields, fields…
+-- ARGV: prefix, max requests, max bytes, max unread results, dedup window (ms),
+--       then runs of requests that have much in common: stream number, reply-to, head of the ids, number of requests (at
+--       most 1000), number of common fields, common fields…, tails of the ids…, fingerprints…, bodies…
 -- Returns a string with one letter a request: Accepted, Duplicate, Conflict, Full, Unread results.
 local prefix, max_requests, max_bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_unread, window = tonumber(ARGV[4]), ARGV[5]
 
+local runs, unread, at = {}, {[''] = 0}, 6
+while at <= #ARGV do
+  local reply_to, count, fields = ARGV[at + 1], tonumber(ARGV[at + 3]), at + 5 + tonumber(ARGV[at + 4])
+  runs[#runs + 1] = {
+    stream = ARGV[at], reply_to = reply_to, head = ARGV[at + 2], record = prefix .. 'id:' .. ARGV[at + 2],
+    common = {unpack(ARGV, at + 5, fields - 1)}, count = count, first = fields,
+  }
+  unread[reply_to] = unread[reply_to] or count_unread(prefix .. 'results:' .. reply_to, reply_to)
+  at = fields + 3 * count
+end
+
 local held = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) + redis.call('XLEN', KEYS[3])
 local bytes = held == 0 and 0 or tonumber(redis.call('GET', KEYS[4]) or 0)
-local before = bytes
+local before, full = bytes, false
 
-local unread = {}
-local function room_for_result(reply_to)
-  if reply_to == '' then return true end
-  local count = unread[reply_to] or redis.call('XLEN', prefix .. 'results:' .. reply_to)
-  unread[reply_to] = count
-  return count < max_unread
-end
-
-local full = false
-local function verdict(stream, id, fingerprint, reply_to, size, first, last)
-  local key = prefix .. 'id:' .. id
-  local known = redis.call('GET', key)
-  if known then return string.sub(known, 1, #fingerprint) == fingerprint and 'D' or 'C' end
-  full = full or held >= max_requests or bytes + size > max_bytes
+local function judged(run, seen, fingerprint, body)
+  if seen and not forgotten(seen) then return string.sub(seen, 1, #fingerprint) == fingerprint and 'D' or 'C' end
+  full = full or held >= max_requests or bytes + #body > max_bytes
   if full then return 'F' end
-  if not room_for_result(reply_to) then return 'U' end
-  local entry = redis.call('XADD', KEYS[stream], '*', unpack(ARGV, first, last))
-  if window ~= '0' then redis.call('SET', key, fingerprint .. ' ' .. stream .. ' ' .. entry, 'PX', window) end
-  held, bytes = held + 1, bytes + size
-  return 'A'
+  return run.reply_to ~= '' and unread[run.reply_to] >= max_unread and 'U' or 'A'
 end
 
-local verdicts, i = {}, 7
-for n = 1, tonumber(ARGV[6]) do
-  local first = i + 6
-  local last = first + tonumber(ARGV[i + 5]) - 1
-  verdicts[n] = verdict(tonumber(ARGV[i]), ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), first, last)
-  i = last + 1
+local function remember(record, fresh)
+  if #fresh == 0 then return end
+  redis.call('HSET', record, unpack(fresh))
+  if redis.call('PEXPIRE', record, window, 'GT') == 0 then redis.call('PEXPIRE', record, window, 'NX') end
+end
+
+-- Store the requests of one run, and what is to be known of their ids; returns an error if Redis gave one.
+local verdicts, n = {}, 0
+local function store(run)
+  local tails, fingerprints, bodies = run.first, run.first + run.count, run.first + 2 * run.count
+  local known = redis.call('HMGET', run.record, unpack(ARGV, tails, fingerprints - 1))
+  local new, fresh, place, stream = {}, {}, 0, KEYS[tonumber(run.stream)]
+  for k = 1, run.count do
+    local tail, fingerprint, body = ARGV[tails + k - 1], ARGV[fingerprints + k - 1], ARGV[bodies + k - 1]
+    local letter = judged(run, new[tail] or known[k], fingerprint, body)
+    if letter == 'A' then
+      local entry = redis.pcall('XADD', stream, '*', 'id', run.head .. tail, 'body', body, unpack(run.common))
+      if entry.err then
+        remember(run.record, fresh)
+        return entry
+      end
+      held, bytes = held + 1, bytes + #body
+      if window ~= '0' then
+        new[tail] = fingerprint .. ' ' .. run.stream .. ' ' .. entry .. ' ' .. window
+        fresh[place + 1], fresh[place + 2], place = tail, new[tail], place + 2
+      end
+    end
+    verdicts[n + k] = letter
+  end
+  n = n + run.count
+  remember(run.record, fresh)
+end
+
+local failed
+for _, run in ipairs(runs) do
+  failed = store(run)
+  if failed then break end
 end
 if bytes ~= before then redis.call('SET', KEYS[4], bytes) end
-return table.concat(verdicts)
+return failed or table.concat(verdicts)

@@ -2,52 +2,56 @@
 -- For each delivery still owned: publish the result and forget the request.
 -- KEYS: high, normal, low, leases, bytes
 -- ARGV: group, consumer, prefix, inbox ttl (ms),
---       number of templates, then for each: number of fields, fields… (what many results have in common)
---       then for each outcome: stream number, entry, size, reply-to, template number, id, timings, body
+--       then runs of outcomes that have much in common: stream number, reply-to, number of outcomes (at most 1000),
+--       number of common fields, common fields…, entries…, sizes…, ids…, bodies…
 -- Returns the numbers (from 1) of the outcomes that were not settled: somebody else did that. {0}: we were fenced.
 local group, consumer, prefix, inbox_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not owns(KEYS[4], consumer) then return {0} end
 
-local templates, i = {}, 6
-for t = 1, tonumber(ARGV[5]) do
-  local length = tonumber(ARGV[i])
-  templates[t] = {unpack(ARGV, i + 1, i + length)}
-  i = i + length + 1
+local runs, at = {}, 5
+while at <= #ARGV do
+  local count, first = tonumber(ARGV[at + 2]), at + 4 + tonumber(ARGV[at + 3])
+  runs[#runs + 1] = {
+    stream = KEYS[tonumber(ARGV[at])], reply_to = ARGV[at + 1], common = {unpack(ARGV, at + 4, first - 1)},
+    count = count, first = first,
+  }
+  at = first + 4 * count
 end
-
-local function fields(template, id, timings, body)
-  local list = {'id', id, unpack(template)}
-  local n = #list
-  list[n + 1], list[n + 2], list[n + 3], list[n + 4] = 'timings', timings, 'body', body
-  return list
-end
-
-local lost, freed, n = {}, 0, 0
-local gone = {{'XDEL', KEYS[1]}, {'XDEL', KEYS[2]}, {'XDEL', KEYS[3]}} -- deleted together: it costs a third
-
-local function taken(stream, entry)
-  if redis.call('XACK', KEYS[stream], group, entry) == 0 then return false end
-  gone[stream][#gone[stream] + 1] = entry
-  return true
-end
-
-for o = i, #ARGV, 8 do
-  local no = refused(prefix, ARGV[o + 3])
+for _, run in ipairs(runs) do
+  local no = refused(prefix, run.reply_to)
   if no then return no end
 end
 
-for o = i, #ARGV, 8 do
-  n = n + 1
-  if taken(tonumber(ARGV[o]), ARGV[o + 1]) then
-    freed = freed + tonumber(ARGV[o + 2])
-    local template = templates[tonumber(ARGV[o + 4])]
-    publish(prefix, ARGV[o + 3], inbox_ttl, fields(template, ARGV[o + 5], ARGV[o + 6], ARGV[o + 7]))
-  else
-    lost[#lost + 1] = n
+local lost, freed, n = {}, 0, 0
+
+-- Take the entries of a run out of their stream. Where we do not get them all, some were settled before, and so are not
+-- in the stream any more: then returns which are ours. This is the gate of "one answer".
+local function take(run)
+  local last, ours = run.first + run.count - 1, {}
+  if redis.call('XACK', run.stream, group, unpack(ARGV, run.first, last)) == run.count then
+    redis.call('XDEL', run.stream, unpack(ARGV, run.first, last))
+    return nil
   end
+  for k = 1, run.count do ours[k] = redis.call('XDEL', run.stream, ARGV[run.first + k - 1]) == 1 end
+  return ours
 end
-for _, delete in ipairs(gone) do
-  if #delete > 2 then redis.call(unpack(delete)) end
+
+local function settle(run)
+  local ours, answers, place = take(run), {}, 0
+  local sizes, ids, bodies = run.first + run.count - 1, run.first + 2 * run.count - 1, run.first + 3 * run.count - 1
+  for k = 1, run.count do
+    if not ours or ours[k] then
+      freed = freed + tonumber(ARGV[sizes + k])
+      answers[place + 1], answers[place + 2], answers[place + 3], answers[place + 4] = 'id', ARGV[ids + k], 'body', ARGV[bodies + k]
+      place = place + 4
+    else
+      lost[#lost + 1] = n + k
+    end
+  end
+  n = n + run.count
+  publish(prefix, run.reply_to, inbox_ttl, answers, run.common)
 end
+
+for _, run in ipairs(runs) do settle(run) end
 shrink(KEYS[5], freed)
 return lost
