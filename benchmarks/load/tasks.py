@@ -37,6 +37,10 @@ class Tasks:
             answer = await self.ask(row)
         except Exception as error:  # noqa: BLE001  whatever went wrong is what is counted
             answer = Failed(f"{type(error).__name__}: {error}")
+        self.done(number, answer)
+
+    def done(self, number: int, answer: Any) -> None:  # noqa: ANN401  the label of one row, or `Failed`
+        """It has been answered; whoever waits is woken."""
         self._done.append((number, answer))
         if self._wake is not None:
             _wake_up(self._wake)

@@ -5,27 +5,39 @@ import itertools
 import random
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from load.client import Answer, Asked, Failed
 from load.place import broker, kept, model_name, models, the_model
 from load.tasks import Tasks
 
-from predictq import AsyncClient, Client, PredictqError
+from predictq import AsyncClient, Client, Prediction, PredictqError
 
 MODEL = "bench"
 
 
 class Asynchronous(Tasks):
-    """`AsyncClient.predict`, a task for each request."""
+    """`AsyncClient.ask`, a future for each request."""
 
     async def open(self) -> None:
         """It connects when it is first used."""
         self._client = AsyncClient(broker())
 
-    async def ask(self, row: Any) -> Any:  # noqa: ANN401  as the base
-        """One row, one label."""
-        return (await self._client.predict(MODEL, [row], timeout=120.0)).outputs[0]
+    def model(self) -> str:
+        """The model that the next request is for."""
+        return MODEL
+
+    async def send(self, asked: Sequence[Asked]) -> None:
+        """Ask for each; who receives is woken when the first has been answered."""
+        for number, row in asked:
+            future = self._client.ask(self.model(), [row], timeout=120.0)
+            future.add_done_callback(partial(self._ended, number))
+        await asyncio.sleep(0)
+
+    def _ended(self, number: int, future: "asyncio.Future[Prediction]") -> None:
+        error = future.exception()
+        self.done(number, Failed(f"{type(error).__name__}: {error}") if error else future.result().outputs[0])
 
     async def more(self, count: int) -> int:
         """Connect so many clients more, each with an inbox of its own; for what they cost."""
@@ -51,9 +63,9 @@ class Popular(Asynchronous):
         names = [f"{MODEL}-{place}" for place in range(count)]
         self._names = itertools.cycle(chance.choices(names, cum_weights=weights, k=100_000))
 
-    async def ask(self, row: Any) -> Any:  # noqa: ANN401  as the base
-        """One row, one label."""
-        return (await self._client.predict(next(self._names), [row], timeout=120.0)).outputs[0]
+    def model(self) -> str:
+        """As often as its place in the list says."""
+        return next(self._names)
 
 
 class Blocking:

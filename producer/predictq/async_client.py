@@ -9,11 +9,10 @@ from predictq import bulk
 from predictq.asking import Options, build_request, checked_queue
 from predictq.call import Call, Event, tell
 from predictq.connection import Connection
-from predictq.errors import PredictqError
 from predictq.exchange import Exchange
 from predictq.feedback import REF, report_of
 from predictq.gate import Gate
-from predictq.prediction import Prediction, prediction_of
+from predictq.prediction import Prediction
 from predictq.settings import Settings
 from predictq.tasks import AcceptedCall, AwaitedCall, SentCall
 from predictq.values import Rows
@@ -49,23 +48,42 @@ class AsyncClient:
         **options: Unpack[Options],
     ) -> Prediction:
         """Ask and wait for the answer, as `Client.predict`. Cancelling the task withdraws the request."""
-        loop = asyncio.get_running_loop()
-        exchange = self._opened(loop) or await self._open(loop)
-        request = build_request(
-            self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **bulk.with_timeout(options, timeout)
-        )
-        call = AwaitedCall(request, self._settings.retry_for, chosen="id" in options, ended=loop.create_future())
-        if self._passes <= 0:
-            await self._pass(exchange, call)
-        self._ask(exchange, call, loop)
+        future = self.ask(model, rows, timeout=timeout, **options)
         try:
-            prediction = prediction_of(await call.ended)
+            return await future
         except asyncio.CancelledError:
-            exchange.abandon(call)
+            if not future.cancelled():
+                future.exception()  # it came in the same moment: let nobody complain that it was not looked at
             raise
-        if isinstance(prediction, PredictqError):
-            raise prediction
-        return prediction
+
+    def ask(
+        self, model: str, rows: Rows, *, timeout: float | None = 30.0, **options: Unpack[Options]
+    ) -> "asyncio.Future[Prediction]":
+        """As `predict`, but returns at once, with a future: of thousands, each costs less than a task.
+
+        To cancel it withdraws the request. What cannot be asked at all is raised here.
+        """
+        loop = asyncio.get_running_loop()
+        exchange = self._opened(loop)
+        if exchange is None or (self._passes <= 0 and not self._look(exchange)):
+            return loop.create_task(self._ask_in_turn(model, rows, bulk.with_timeout(options, timeout)))
+        call = self._awaited(loop, exchange, model, rows, bulk.with_timeout(options, timeout))
+        self._ask(exchange, call, loop)
+        return call.future
+
+    async def _ask_in_turn(self, model: str, rows: Rows, options: Options) -> Prediction:
+        exchange, loop = await self._exchange(), asyncio.get_running_loop()
+        call = self._awaited(loop, exchange, model, rows, options)
+        await self._pass(exchange, call)
+        self._ask(exchange, call, loop)
+        return await call.future
+
+    def _awaited(
+        self, loop: asyncio.AbstractEventLoop, exchange: Exchange, model: str, rows: Rows, options: Options
+    ) -> AwaitedCall:
+        request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
+        retry_for, abandon = self._settings.retry_for, exchange.abandon
+        return AwaitedCall(request, retry_for, chosen="id" in options, loop=loop, abandon=abandon)
 
     async def submit(self, model: str, rows: Rows, **options: Unpack[Options]) -> "asyncio.Future[Prediction]":
         """Ask, and return a future as soon as the broker has accepted the request, as `Client.submit`.
@@ -107,8 +125,7 @@ class AsyncClient:
         return bulk.run_async(plan, lambda part: self.submit(model, part, **options))
 
     async def _judged(self, exchange: Exchange, call: SentCall) -> None:
-        if self._passes <= 0:
-            await self._pass(exchange, call)
+        await self._pass(exchange, call)
         self._ask(exchange, call, asyncio.get_running_loop())
         try:
             error = await call.judged
@@ -146,10 +163,14 @@ class AsyncClient:
                 loop.call_soon_threadsafe(tell, events)
 
     async def _pass(self, exchange: Exchange, call: Call) -> None:
-        """Look how many may join the line in this turn of the loop; if none, wait."""
-        self._passes = self._gate.passes(exchange.line, len(self._fresh))
-        if self._passes <= 0:
+        """Wait until this call may join the line."""
+        if self._passes <= 0 and not self._look(exchange):
             await self._gate.pass_through(exchange.line, call)
+
+    def _look(self, exchange: Exchange) -> bool:
+        """Whether anybody may join the line in this turn of the loop; it is seen how many."""
+        self._passes = self._gate.passes(exchange.line, len(self._fresh))
+        return self._passes > 0
 
     def _ask(self, exchange: Exchange, call: Call, loop: asyncio.AbstractEventLoop) -> None:
         self._passes -= 1

@@ -18,8 +18,9 @@ from predictq_broker import Request
 __all__ = ["Outbox"]
 
 _log = logging.getLogger(__name__)
-_LATE = 0.05
-"""Seconds of waiting here that are not taken off a deadline."""
+_LATE, _LATE_PART = 0.05, 0.01
+"""Seconds of waiting here, and part of the time there was, that are not taken off a deadline: requests whose time is
+equal are sent and read together."""
 
 
 class Outbox:
@@ -93,10 +94,7 @@ class Outbox:
         now = time.monotonic()
         for call in calls:
             call.sent = True
-        return [
-            call.request if call.expires - now > (call.request.ttl or 0.0) - _LATE else _with_time_left(call, now)
-            for call in calls
-        ]
+        return [call.request if _is_in_time(call, now) else _with_time_left(call, now) for call in calls]
 
     def _tell(self, calls: Sequence[Call], offered: Judged | Denied) -> None:
         match offered:
@@ -131,6 +129,11 @@ def _by_model(calls: Sequence[Call]) -> dict[str, list[Call]]:
     for call in calls:
         groups.setdefault(call.request.model, []).append(call)
     return groups
+
+
+def _is_in_time(call: Call, now: float) -> bool:
+    ttl = call.request.ttl
+    return ttl is None or call.expires - now > min(ttl - _LATE, ttl - ttl * _LATE_PART)
 
 
 def _with_time_left(call: Call, now: float) -> Request:

@@ -4,6 +4,7 @@ All of it is touched in the event loop only.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from predictq.call import Call
 from predictq.errors import PredictqError
@@ -13,19 +14,45 @@ from predictq_broker import Request
 __all__ = ["AcceptedCall", "AwaitedCall", "SentCall"]
 
 
+class AskedFuture(asyncio.Future[Prediction]):
+    """A prediction to come; to cancel it withdraws the request."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Call, abandon: Callable[[Call], object]) -> None:
+        super().__init__(loop=loop)
+        self._call = call
+        self._abandon = abandon
+
+    def cancel(self, msg: object = None) -> bool:
+        """Want it no more; False if it has ended already. A late answer is dropped."""
+        cancelled = super().cancel(msg)
+        if cancelled:
+            self._abandon(self._call)
+        return cancelled
+
+
 class AwaitedCall(Call):
-    """A call that one task awaits until its end."""
+    """A call whose end goes to a future, and whose verdict nobody awaits."""
 
-    __slots__ = ("ended",)
+    __slots__ = ("future",)
 
-    def __init__(self, request: Request, retry_for: float, *, chosen: bool, ended: "asyncio.Future[Answer]") -> None:
+    def __init__(
+        self,
+        request: Request,
+        retry_for: float,
+        *,
+        chosen: bool,
+        loop: asyncio.AbstractEventLoop,
+        abandon: Callable[[Call], object],
+    ) -> None:
         super().__init__(request, retry_for, chosen=chosen)
-        self.ended = ended
+        self.future = AskedFuture(loop, self, abandon)
 
     def finished(self, answer: Answer) -> None:
-        """Wake the task; an error is a value here, so that none is lost unseen."""
-        if not self.ended.done():
-            self.ended.set_result(answer)
+        """Give the future its end."""
+        future = self.future
+        del self.future  # it knows us too: without this, both would wait for the collector
+        if not future.done():
+            _end(future, answer)
 
 
 class SentCall(Call):
@@ -71,8 +98,12 @@ class AcceptedCall(SentCall):
         was_verdict = self._judge(answer if isinstance(answer, PredictqError) else None)
         if self.future.done() or (was_verdict and isinstance(answer, PredictqError)):
             return
-        prediction = prediction_of(answer)
-        if isinstance(prediction, PredictqError):
-            self.future.set_exception(prediction)
-        else:
-            self.future.set_result(prediction)
+        _end(self.future, answer)
+
+
+def _end(future: "asyncio.Future[Prediction]", answer: Answer) -> None:
+    prediction = prediction_of(answer)
+    if isinstance(prediction, PredictqError):
+        future.set_exception(prediction)
+    else:
+        future.set_result(prediction)

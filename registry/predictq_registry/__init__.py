@@ -12,6 +12,7 @@ needs them, so that a process which only follows aliases stays light.
 """
 
 from predictq_registry.aliases import AliasChange, Aliases
+from predictq_registry.cache import Cache, Progress, Stage
 from predictq_registry.columns import Checked, Column
 from predictq_registry.comparison import Comparison, Contrast, Pair, contrast
 from predictq_registry.effect import Effect, Group, effect_of, group_of
@@ -34,6 +35,7 @@ from predictq_registry.loading import Loaded, Verified, load, verify
 from predictq_registry.manifest import Golden, Manifest, ReleaseFile
 from predictq_registry.observations import Arm, Report, Seen, together
 from predictq_registry.package import Package
+from predictq_registry.refusals import Refusal
 from predictq_registry.registry import DEFAULT_URL, Registry
 from predictq_registry.rollout import CHALLENGER, CHAMPION, Guards, Rollout, Route, point
 from predictq_registry.runtimes import Content, Runtime
@@ -49,6 +51,7 @@ __all__ = [
     "AliasChange",
     "Aliases",
     "Arm",
+    "Cache",
     "Checked",
     "Column",
     "Comparison",
@@ -70,7 +73,9 @@ __all__ = [
     "Manifest",
     "Package",
     "Pair",
+    "Progress",
     "PublicKey",
+    "Refusal",
     "Registry",
     "RegistryError",
     "ReleaseFile",
@@ -83,6 +88,7 @@ __all__ = [
     "Segment",
     "Signature",
     "SigningKey",
+    "Stage",
     "StoreError",
     "Trust",
     "UnknownModel",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,6 +15,7 @@ from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
 from predictq_registry.observations import ObservationStore, forget_old, newest_rollout
 from predictq_registry.package import Package
+from predictq_registry.refusals import RefusalStore
 from predictq_registry.rollout import Rollout, Route
 from predictq_registry.signing import SignatureStore, sign
 from predictq_registry.steps import Changed, back, beginning, carried_on
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
 
+    from predictq_registry.cache import Cache
+    from predictq_registry.manifest import ReleaseFile
     from predictq_registry.publishing import Draft
     from predictq_registry.samples import SampleSource
     from predictq_registry.signing import ReleaseSignature
@@ -43,6 +47,7 @@ class Registry:
         <model>/files/<sha256>                    artefact bytes, there before any manifest names them
         <model>/releases/<version>/manifest.json  created exclusively and last: it makes the release exist
         <model>/signatures/<sha256>/<key id>      64 bytes over the manifest of that digest, there before it
+        <model>/refusals/<version>/<digest>.json  why a worker does not let it serve; at most eight reasons
         <model>/aliases/<revision>.json           the whole alias table after that change; the highest is current
         <model>/observations/<revision>/…         what workers saw of the rollout that began with that revision
         <model>/experiments/<revision>/…          who was shown what in an experiment, and what came of it
@@ -50,9 +55,12 @@ class Registry:
     Any number of processes may read and write at once. Every method may raise `StoreError`.
     """
 
-    def __init__(self, url: str = DEFAULT_URL) -> None:
+    def __init__(self, url: str = DEFAULT_URL, cache: Cache | None = None) -> None:
+        """`cache`: where files of a remote store are kept; a store on this machine needs none."""
         self.url = url
         self._storage = open_storage(url)
+        self._cache = cache if self._storage.remote else None
+        self._newest: dict[str, Aliases] = {}
 
     def publish(  # noqa: PLR0913  what a release is made of, by name
         self,
@@ -131,6 +139,10 @@ class Registry:
         _, data = self._manifest(model, version)
         return SignatureStore(self._storage, model).read(data)
 
+    def refusals(self, model: str, version: int) -> RefusalStore:
+        """Why workers did not let this release serve."""
+        return RefusalStore(self._storage, check_model(model), version)
+
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""
         return [name for name in self._storage.names("") if is_name(name) and self._has_release(name)]
@@ -165,7 +177,7 @@ class Registry:
 
     def aliases(self, model: str) -> Aliases:
         """The current aliases of a model; revision 0 if it never had one. Cheap enough to ask every second."""
-        return self._log(model).current()
+        return self._log(model).current(self._newest)
 
     def history(self, model: str, alias: str | None = None) -> list[AliasChange]:
         """Every change of the model's aliases, or of one alias, oldest first."""
@@ -263,13 +275,16 @@ class Registry:
     def fetch(self, model: str, version: int) -> Package:
         """The bytes of one release as the store gives them: not yet trusted, see `load`."""
         manifest, data = self._manifest(model, version)
-        files = {file.name: self._file(model, file.sha256) for file in manifest.files}
+        files = {file.name: self._file(model, file) for file in manifest.files}
         return Package(manifest, data, files, SignatureStore(self._storage, model).read(data))
 
-    def _file(self, model: str, sha256: str) -> bytes:
-        data = self._storage.read(_file_path(model, sha256))
+    def _file(self, model: str, file: ReleaseFile) -> bytes:
+        path = _file_path(model, file.sha256)
+        if self._cache is not None:
+            return self._cache.get(file, partial(self._storage.read_part, path))
+        data = self._storage.read(path)
         if data is None:
-            raise InvalidRelease(f"the file {sha256} of {model!r} is missing in the registry {self.url!r}")
+            raise InvalidRelease(f"the file {file.sha256} of {model!r} is missing in the registry {self.url!r}")
         return data
 
     def _manifest(self, model: str, version: int) -> tuple[Manifest, bytes]:

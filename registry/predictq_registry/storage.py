@@ -23,6 +23,9 @@ from predictq_registry.errors import StoreError
 
 __all__ = ["Storage", "open_storage"]
 
+_PATIENT: Final = {"config_kwargs": {"connect_timeout": 5, "read_timeout": 10, "retries": {"mode": "standard"}}}
+"""S3 answers within seconds or is asked again: three times by botocore, and that five times by s3fs."""
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {"s3": _PATIENT, "s3a": _PATIENT}
 _CREATES_EXCLUSIVELY: Final = frozenset({"s3", "s3a"})
 """fsspec's own `create` looks first and writes then, which two writers can do at once; these ask the server."""
 _TEMPORARY: Final = ".tmp-"
@@ -36,7 +39,7 @@ def open_storage(url: str) -> "Storage":
         StoreError: if fsspec knows no such store, or its package is not installed.
     """
     try:
-        filesystem, root = url_to_fs(url, use_listings_cache=False)
+        filesystem, root = url_to_fs(url, use_listings_cache=False, **_OPTIONS.get(url.partition("://")[0], {}))
     except Exception as error:  # every store reads the rest of the URL in its own way
         raise StoreError(f"no store for {_masked(url)!r}: {error}") from error
     if isinstance(filesystem, LocalFileSystem):
@@ -50,12 +53,18 @@ class Storage:
     """A store that some server keeps. Paths are relative to the root and made of names we checked.
 
     Every failure is a `StoreError` that names the store and the path.
+
+    Attributes:
+        remote: Whether reading costs so much that it pays to keep what was read.
     """
+
+    remote = True
 
     def __init__(self, filesystem: AbstractFileSystem, root: str, url: str) -> None:
         self._fs: Any = filesystem  # fsspec says little about what its methods give
         self._root = root.rstrip("/")
         self._url = url
+        self._tried = False
 
     def read(self, path: str) -> bytes | None:
         """The whole file, or None if there is none."""
@@ -64,6 +73,14 @@ class Storage:
                 return self._read(self._full(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def read_part(self, path: str, start: int, end: int) -> bytes:
+        """The bytes from `start` up to `end`, or up to the end of the file; none if there is no such file."""
+        try:
+            with self._told("read", path):
+                return bytes(self._fs.cat_file(self._full(path), start=start, end=end))
+        except (FileNotFoundError, NotADirectoryError):
+            return b""
 
     def names(self, path: str) -> list[str]:
         """The names in a folder, sorted; none if there is no such folder."""
@@ -144,10 +161,31 @@ class Storage:
                 f"the store {self._url!r} cannot create a file exclusively, so releases could overwrite each other: "
                 "use a local folder, s3:// or memory://"
             )
+        if not self._tried:
+            self._try_exclusive()
+            self._tried = True
+
+    def _try_exclusive(self) -> None:
+        """Not every server that speaks S3 keeps to If-None-Match; one that does not would overwrite without a word."""
+        path = self._full(f"{_TEMPORARY}{uuid.uuid4().hex}")
+        self._fs.pipe_file(path, b"1", mode="create")
+        try:
+            self._fs.pipe_file(path, b"2", mode="create")
+        except FileExistsError:
+            return
+        finally:
+            with suppress(Exception):  # who may not remove leaves a byte behind
+                self._fs.rm_file(path)
+        raise StoreError(
+            f"the server of {self._url!r} ignores If-None-Match, so releases could overwrite each other: "
+            "use a newer version of it, or another store"
+        )
 
 
 class _MemoryStorage(Storage):
     """This process's memory. fsspec's files share one position among all readers, so the values are read directly."""
+
+    remote = False
 
     def _read(self, full: str) -> bytes:
         try:
@@ -165,6 +203,8 @@ class _MemoryStorage(Storage):
 
 class _LocalStorage(Storage):
     """A folder: written beside, synced, then linked, so that a name and its content appear together."""
+
+    remote = False
 
     def _read(self, full: str) -> bytes:
         # A link could lead out of the registry, and a pipe could make us wait for ever.

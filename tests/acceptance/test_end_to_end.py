@@ -3,18 +3,16 @@
 import asyncio
 import os
 import signal
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pytest
+from callers import Load
 from models import Iris
 from workers import WorkerProcess, eventually, workers
 
-from predictq import AsyncClient, Client, InvalidInput, PredictqError, Subscriber, UnknownModel
+from predictq import AsyncClient, Client, InvalidInput, Subscriber, UnknownModel
 from predictq_broker import Priority, Request, connect, new_id
 from predictq_registry import Registry
 
@@ -222,46 +220,3 @@ def nothing_left(broker_url: str) -> bool:
     with connect(broker_url) as broker:
         stats = broker.stats("iris")
     return (stats.queued, stats.in_flight, stats.dead) == (0, 0, 0)
-
-
-class Load:
-    """Callers that ask one row after another, and know the right answer of each version."""
-
-    def __init__(self, broker_url: str, trained: Iris, callers: int = 16) -> None:
-        self._client = Client(broker_url)
-        self._trained = trained
-        self._stop = threading.Event()
-        self._versions: Counter[int] = Counter()
-        self.failures: list[PredictqError] = []
-        self.wrong = 0
-        self._threads = [threading.Thread(target=self._ask, args=(n,), daemon=True) for n in range(callers)]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.finish()
-        self._client.close()
-
-    def finish(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(60)
-            assert not thread.is_alive(), "a request was never answered"
-
-    def answered(self, version: int) -> int:
-        return self._versions[version]
-
-    def _ask(self, n: int) -> None:
-        answers = {1: self._trained.good_answers, 2: self._trained.other_answers}
-        while not self._stop.is_set():
-            n = (n + 7) % 150
-            try:
-                prediction = self._client.predict("iris", [self._trained.rows[n].tolist()], timeout=30)
-            except PredictqError as error:
-                self.failures.append(error)
-                continue
-            self.wrong += prediction.outputs != [answers[prediction.version][n]]
-            self._versions[prediction.version] += 1

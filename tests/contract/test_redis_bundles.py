@@ -36,6 +36,9 @@ def test_the_answers_of_a_batch_reach_an_inbox_in_one_entry_and_count_one_by_one
         assert raw.xlen(f"predictq:{{iris}}:results:{inbox.name}") == 1
         assert list(broker.send([ask("e", reply_to=inbox.name)])) == [Verdict.RESULTS_FULL]
         assert ids(drain(inbox)) == names
+    for name in ("e", "f", "g"):
+        consumer.settle([answer(delivery) for delivery in hold(broker, consumer, ask(name, reply_to=inbox.name))])
+    send(broker, ask("h", reply_to=inbox.name))
     consumer.close()
     inbox.close()
     assert raw.keys("*results*") == []

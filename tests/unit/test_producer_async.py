@@ -14,6 +14,7 @@ from predictq import (
     Cancelled,
     Conflict,
     DeadlineExceeded,
+    InvalidInput,
     ModelError,
     QueueFull,
     Settings,
@@ -92,6 +93,34 @@ def test_cancelling_a_task_withdraws_its_request_and_harms_no_other() -> None:
             await asyncio.to_thread(until, lambda: broker.stats("iris").queued == 1)
             with EchoWorker(broker, "iris"):
                 assert (await other).outputs == [[1]]
+
+    asyncio.run(scenario())
+
+
+def test_a_future_for_each_of_thousands_brings_its_own_answer_and_they_are_sent_in_order() -> None:
+    async def scenario() -> None:
+        async with opened() as (broker, client):
+            early = [client.ask("iris", [[n]]) for n in range(100)]
+            await early[0]
+            futures = early + [client.ask("iris", [[n]]) for n in range(100, 3000)]
+            assert [(await future).outputs for future in futures] == [[[n]] for n in range(3000)]
+            assert [request.body for sent in broker.sent for request in sent] == [b"[[%d]]" % n for n in range(3000)]
+            with pytest.raises(InvalidInput):
+                client.ask("iris", [])
+
+    asyncio.run(scenario())
+
+
+def test_cancelling_the_future_of_ask_withdraws_the_request() -> None:
+    async def scenario() -> None:
+        broker = FakeBroker()
+        async with AsyncClient(broker=broker) as client:
+            await client.send("iris", [[0]])
+            future = client.ask("iris", [[1]])
+            await asyncio.to_thread(until, lambda: broker.stats("iris").queued == 2)
+            assert future.cancel()
+            assert not future.cancel()
+            await asyncio.to_thread(until, lambda: broker.stats("iris").queued == 1)
 
     asyncio.run(scenario())
 

@@ -76,6 +76,10 @@ class BoundedRegistry:
         """As `Registry.fetch`."""
         return self._within(self._fetch_within, model, partial(self._registry.fetch, model, version))
 
+    def refuse(self, model: str, version: int, why: str, worker: str) -> None:
+        """As `RefusalStore.add`."""
+        self._within(self._answer_within, model, lambda: self._registry.refusals(model, version).add(why, worker))
+
     def _within(self, seconds: float, model: str, question: Callable[[], T]) -> T:
         with self._lock:
             if model in self._hanging or len(self._hanging) >= _HANGING_AT_MOST:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 
 from predictq_broker import Code, Outcome
 from predictq_registry import FEEDBACK, InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
@@ -63,8 +64,6 @@ class Catalog:
             memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
         )
         self._stopped = False
-        self.changed = threading.Event()
-        """Set when a release has loaded, and it is worth another look where routes lead."""
 
     def start(self) -> None:
         """Begin to open routes to what was not asked for before."""
@@ -149,11 +148,11 @@ class Catalog:
             return
         self._metrics.loaded(deployment.model, "ok", time.monotonic() - started)
         self._refusals.forget(*deployment.key)
-        self.changed.set()
         with self._lock:
             stopped = self._stopped
         if stopped:
             deployment.drain()
+        self._hurry(deployment.model)
         self._residency.loaded(deployment)
 
     def _too_late(self, deployment: Deployment) -> bool:
@@ -200,18 +199,31 @@ class Catalog:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
         wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
-            try:
-                route = self._registry.route(*target)
-            except (RegistryError, OSError):
-                continue  # a registry that is away, or an alias that was removed, stops nothing that serves
-            wanted.update([(target.model, route.version), *self._rollouts.follow(target, route, self)])
-            if route.version != current.version and current.state is not State.LOADING:
-                self._move(target, current, route)
+            wanted.update(self._follow(target, current))
         self._retire_unused(wanted)
         self._residency.look()
 
+    def _follow(self, target: Target, current: Deployment) -> Collection[tuple[str, int]]:
+        """Begin to move one route, or move it, if it points elsewhere; the versions it needs, if we can know."""
+        try:
+            route = self._registry.route(*target)
+        except (RegistryError, OSError):
+            return ()  # a registry that is away, or an alias that was removed, stops nothing that serves
+        wanted = [(target.model, route.version), *self._rollouts.follow(target, route, self)]
+        self._move(target, current, route)
+        return wanted
+
+    def _hurry(self, model: str) -> None:
+        """A release of this model has loaded: whoever waits for it need not wait for the next look."""
+        for target, current in list(self._routes.items()):
+            if target.model == model:
+                with suppress(RegistryError, OSError):
+                    self._move(target, current, self._registry.route(*target))
+
     def _move(self, target: Target, current: Deployment, route: Route) -> None:
         version, rollout = route
+        if version == current.version or current.state is State.LOADING:
+            return
         if rollout is not None and rollout.strategy == "recreate":
             if not self._refusals.reason(target.model, version):
                 self._recreations.begin(target, rollout, self)
@@ -221,8 +233,8 @@ class Catalog:
                 successor = self._deploy(target.model, version)
             except ReleaseRefused:
                 return  # it was tried, and said why; what serves goes on
-            if successor.state is State.SERVING:  # otherwise the next look finds it loaded, or not
-                self._lead(target, successor, current.version)
+            if successor.state is State.SERVING and self._routes.get(target) is current:
+                self._lead(target, successor, current.version)  # otherwise when it has loaded, if it does
 
     @property
     def halted(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 
 from predictq_broker import Broker, BrokerError
@@ -56,19 +57,19 @@ class Follower:
     def stop(self, timeout: float) -> None:
         """Follow no more; a look that hangs is waited for so many seconds."""
         self._stop.set()
-        self._catalog.changed.set()
         self._thread.join(timeout)
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            began = time.monotonic()
             try:
                 self._models = self._look()
                 self._catalog.preload(model for model in self._fixed if self._catalog.ailing([model]))
                 self._catalog.follow()
             except Exception:  # whatever a store throws must not end the following
                 _logger.exception("cannot follow the registry; what serves goes on")
-            self._catalog.changed.wait(self._interval)
-            self._catalog.changed.clear()
+            # a store that is slow, or that many models are asked of, is not asked all the time
+            self._stop.wait(max(self._interval, time.monotonic() - began))
 
     def _look(self) -> Sequence[str]:
         """Models of the registry, and queues where requests wait for a model that may not exist."""

@@ -2,6 +2,7 @@
 
 import threading
 from bisect import bisect_left
+from collections import Counter as Tally
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Final
@@ -32,8 +33,8 @@ class BatchHistogram(Collector):
         bounds = self._bounds
         with self._lock:
             counts = self._counts.setdefault(labels, [0] * (len(bounds) + 1))
-            for value in values:
-                counts[bisect_left(bounds, value)] += 1
+            for value, times in Tally(values).items():  # those of one batch are mostly alike
+                counts[bisect_left(bounds, value)] += times
             self._sums[labels] = self._sums.get(labels, 0.0) + sum(values)
 
     def collect(self) -> Iterator[Metric]:

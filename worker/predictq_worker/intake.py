@@ -90,20 +90,21 @@ class Intake:
         self._ledger.enter(deliveries)
         reached("after_receive")
         now = time.monotonic()
-        welcome: list[Work] = []
+        most_losses, most_bytes = self._max_losses, self._max_body_bytes
         turned_away: list[Outcome] = []
+        welcome: list[Work] = []
         for delivery in deliveries:
-            refusal = self._refusal(delivery, now)
-            if refusal is None:
+            request, _, attempt, _, _, expires, fault = delivery
+            if fault is None and expires > now and attempt <= most_losses and len(request.body) <= most_bytes:
                 welcome.append(Work(delivery))
             else:
-                turned_away.append(refusal)
+                turned_away.append(self._refusal(delivery, now))
         if turned_away:
             self._settle(turned_away)
         if welcome:
             self._route(welcome)
 
-    def _refusal(self, delivery: Delivery, now: float) -> Outcome | None:
+    def _refusal(self, delivery: Delivery, now: float) -> Outcome:
         if delivery.fault is not None:
             return _faulty(delivery)
         if delivery.expires <= now:
@@ -112,11 +113,9 @@ class Intake:
         if delivery.attempt > self._max_losses:
             lost = delivery.attempt - 1
             return failure(delivery, Code.DEAD_LETTERED, f"set aside after {lost} workers died or vanished holding it")
-        if len(delivery.request.body) > self._max_body_bytes:
-            size = len(delivery.request.body)
-            sentence = f"the body has {size} bytes, more than the {self._max_body_bytes} allowed: send it in parts"
-            return failure(delivery, Code.TOO_LARGE, sentence)
-        return None
+        size = len(delivery.request.body)
+        sentence = f"the body has {size} bytes, more than the {self._max_body_bytes} allowed: send it in parts"
+        return failure(delivery, Code.TOO_LARGE, sentence)
 
 
 def _faulty(delivery: Delivery) -> Outcome:

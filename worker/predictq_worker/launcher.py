@@ -4,13 +4,13 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from predictq_registry import Package
+from predictq_registry import InvalidRelease, Package, RegistryError
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.deployment import Deployment
 from predictq_worker.inference import Limits
 from predictq_worker.metrics import Metrics
 from predictq_worker.replica import Replica, Settle
-from predictq_worker.runner import Nursery, Runner
+from predictq_worker.runner import Nursery, ReleaseRefused, Runner, RunnerDied
 from predictq_worker.settings import WorkerSettings
 
 __all__ = ["Launcher"]
@@ -37,9 +37,24 @@ class Launcher:
         Raises:
             ReleaseRefused, RunnerDied, RegistryError, OSError: it cannot serve, and why.
         """
+        try:
+            self._launch(deployment)
+        except (ReleaseRefused, RunnerDied, InvalidRelease) as error:
+            self._write_down(deployment, str(error))
+            raise
+
+    def _launch(self, deployment: Deployment) -> None:
         package = self._registry.fetch(deployment.model, deployment.version)
         start_runner = partial(Runner.start, self._nursery, package, self._limits, self._settings.load_timeout)
         deployment.serve(self._replicas(deployment, package, start_runner))
+
+    def _write_down(self, deployment: Deployment, why: str) -> None:
+        """Where whoever published it looks; a registry that takes no notes leaves it at the log and the metrics."""
+        try:
+            self._registry.refuse(deployment.model, deployment.version, why, self._settings.name)
+        except (RegistryError, OSError) as error:
+            about = {"model": deployment.model, "version": deployment.version, "why": str(error)}
+            _logger.info("the registry does not take the reason", extra=about)
 
     def _replicas(self, deployment: Deployment, package: Package, start_runner: Callable[[], Runner]) -> list[Replica]:
         runners: list[Runner] = []

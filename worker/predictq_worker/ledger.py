@@ -48,7 +48,7 @@ class Ledger:
     def enter(self, deliveries: Collection[Delivery]) -> None:
         """These were received."""
         with self._changed:
-            self._held.update((id(delivery), delivery) for delivery in deliveries)
+            self._held.update({id(delivery): delivery for delivery in deliveries})
             self._count(deliveries, 1)
 
     def leave(self, deliveries: Iterable[Delivery]) -> None:
@@ -60,13 +60,13 @@ class Ledger:
 
     def _count(self, deliveries: Collection[Delivery], sign: int) -> None:
         """In one sum a model: most batches are of one."""
-        for model in {delivery.request.model for delivery in deliveries}:
-            of_model = [delivery for delivery in deliveries if delivery.request.model == model]
-            requests = [delivery.request for delivery in of_model]
-            self._suspects[model] += sign * sum(delivery.attempt > 1 for delivery in of_model)
-            self._requests[model] += sign * len(requests)
-            self._rows[model] += sign * sum(request.rows for request in requests)
-            self._size[model] += sign * sum(len(request.body) for request in requests)
+        models = {delivery.request.model for delivery in deliveries}
+        for model in models:
+            of_model = deliveries if len(models) == 1 else [d for d in deliveries if d.request.model == model]
+            self._suspects[model] += sign * sum([delivery.attempt > 1 for delivery in of_model])
+            self._requests[model] += sign * len(of_model)
+            self._rows[model] += sign * sum([delivery.request.rows for delivery in of_model])
+            self._size[model] += sign * sum([len(delivery.request.body) for delivery in of_model])
 
     def held(self) -> list[Delivery]:
         """All that is held now."""

@@ -57,14 +57,15 @@ class Metrics:
         """These reached their end; `lost` more belong to others by now."""
         if lost:
             self._lost.inc(lost)
-        by_end = Tally((_model(outcome), outcome.result.version, outcome.result.status) for outcome in outcomes)
+        by_end = Tally([(_model(outcome), outcome.result.version, outcome.result.status) for outcome in outcomes])
         for (model, version, status), count in by_end.items():
             self._requests.labels(model, str(version or ""), status.value).inc(count)
             if status is Code.DEAD_LETTERED:
                 self._dead.labels(model).inc(count)
         now = time.monotonic()
-        for model in {model for model, _, _ in by_end}:
-            deliveries = [outcome.delivery for outcome in outcomes if _model(outcome) == model]
+        models = {model for model, _, _ in by_end}
+        for model in models:
+            deliveries = [o.delivery for o in outcomes if len(models) == 1 or _model(o) == model]
             self._wait.observe((model,), [d.queued for d in deliveries])
             self._total.observe((model,), [d.queued + now - d.received for d in deliveries])
 

@@ -198,11 +198,15 @@ class Replica:
         manifest, content_type = self._manifest, response_content_type(batch.content_type)
         model, version, digest, seconds = manifest.model, manifest.version, manifest.digest, predicted.seconds
         outcomes: list[Outcome] = []
+        known: dict[tuple[float, float], Timings] = {}
         for work, answer in zip(batch.works, predicted.answers, strict=True):
             match answer:
                 case Ok(body):
                     delivery = work.delivery
-                    timings = Timings(delivery.queued, started - delivery.received, seconds)
+                    times = delivery.queued, delivery.received  # many have these in common
+                    timings = known.get(times)
+                    if timings is None:
+                        timings = known[times] = Timings(delivery.queued, started - delivery.received, seconds)
                     request_id = delivery.request.id
                     result = Result(
                         request_id, Code.OK, body, model, version, digest, work.route, content_type, timings

@@ -57,6 +57,8 @@ class WorkerSettings(BaseModel):
             the machine, or this container, may use.
         runner_memory: Bytes that each process of a runner may hold for itself; 0: as `memory_budget`.
         runner_cpus: Processors that a runner may use; 0: all.
+        cache: Folder for files of a remote registry, shared by this user's workers on this machine.
+        cache_size: Bytes that it may hold, or such as `10g`; what was used longest ago goes.
         trust: Public keys, or files or folders of them, separated by commas in the environment: what none of them
             signed is not loaded, whatever its format. Empty: this user's own key, for releases that run code.
         allow_unsigned: Without `trust`: load what runs code though nobody signed it.
@@ -89,6 +91,8 @@ class WorkerSettings(BaseModel):
     memory_budget: Size = 0
     runner_memory: Size = 0
     runner_cpus: Annotated[int, Field(ge=0)] = 0
+    cache: str = "~/.cache/predictq"
+    cache_size: Size = 10 << 30
     trust: tuple[str, ...] = ()
     allow_unsigned: bool = False
     http: str = Field(default="127.0.0.1:9400", pattern=r"^$|^[A-Za-z0-9._-]*:\d{1,5}$")

@@ -20,6 +20,7 @@ from predictq_registry import Registry
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.catalog import Catalog
+from predictq_worker.fetching import make_cache
 from predictq_worker.follower import Follower
 from predictq_worker.http import HttpServer, Page
 from predictq_worker.intake import Intake
@@ -63,7 +64,9 @@ class Worker:
         self._settings = settings
         self._own_broker = broker is None
         self._broker = broker or connect(settings.broker_url)
-        registry = BoundedRegistry(Registry(settings.registry_url), fetch_within=settings.load_timeout)
+        registry = BoundedRegistry(
+            Registry(settings.registry_url, make_cache(settings)), fetch_within=settings.load_timeout
+        )
         self.metrics = Metrics()
         # two batches a runner: one that runs, one that gathers; twice that, so that reading never waits for settling
         rows = 4 * settings.max_batch_rows * settings.runners

@@ -11,9 +11,10 @@ from predictq_broker.redis import durability
 from predictq_broker.redis.connection import command
 from predictq_broker.redis.consumer import RedisConsumer
 from predictq_broker.redis.dead_letters import RedisDeadLetters
-from predictq_broker.redis.entries import accepted, send_words
+from predictq_broker.redis.entries import accepted
 from predictq_broker.redis.inbox import RedisInbox
 from predictq_broker.redis.keys import WORKERS, Keys, Known, known_models
+from predictq_broker.redis.offering import send_words
 from predictq_broker.redis.refusals import absent
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.server import Server, open_server

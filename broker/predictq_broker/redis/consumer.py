@@ -2,9 +2,9 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import exceptions as server
 
@@ -27,6 +27,19 @@ __all__ = ["RedisConsumer"]
 _logger = logging.getLogger(__name__)
 _WOKEN = 32
 """How many entries a blocked read takes at most: it cannot look at rows and bytes, the next read does."""
+_MOMENT = 0.02
+"""Seconds in which we do not look for what was given back, if there was nothing before."""
+
+
+class _Look(NamedTuple):
+    """When we looked last and found nothing, for which models, and under which name."""
+
+    when: float
+    models: Collection[str]
+    consumer: str
+
+
+_NEVER = _Look(-_MOMENT, (), "")
 
 
 class RedisConsumer:
@@ -39,6 +52,7 @@ class RedisConsumer:
         self._leased = Leased(where, scripts, WORKERS, name, lease)
         self._known = Known(where)
         self._reads = Reads(where)
+        self._looked = _NEVER
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
@@ -46,12 +60,12 @@ class RedisConsumer:
             self._known.announce(wants)
             deliveries = self._read(dict(wants), time.monotonic() + wait)
         # held only now: what was read before a failure is not ours to lose, and is given back by the next read
-        self._leased.hold(tag_of(delivery) for delivery in deliveries)
+        self._leased.hold(map(tag_of, deliveries))
         return deliveries
 
     def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
         while True:
-            deliveries = self._take(wants)
+            deliveries = self._look(wants, deadline)
             left = deadline - time.monotonic()
             if deliveries or left <= 0 or not wants:
                 return deliveries
@@ -61,10 +75,21 @@ class RedisConsumer:
             if deliveries:
                 return deliveries
 
+    def _look(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
+        """What waits, unless we looked a moment ago and may sleep now: a lone request is answered sooner so."""
+        now, (when, models, consumer) = time.monotonic(), self._looked
+        may_sleep = now < when + _MOMENT < deadline and consumer == self._leased.consumer
+        if may_sleep and all(model in models for model in wants):
+            return []
+        deliveries = self._take(wants)
+        self._looked = _NEVER if deliveries else _Look(now, frozenset(wants), self._leased.consumer)
+        return deliveries
+
     def _take(self, wants: dict[str, Capacity]) -> list[Delivery]:
         """What waits; a queue that is broken is left out of `wants`, unless it is the only one."""
         deliveries: list[Delivery] = []
-        for model in list(wants):
+        models = list(wants)
+        for model in models:
             try:
                 deliveries += self._take_from(model, wants[model])
             except server.ResponseError as error:
@@ -72,7 +97,7 @@ class RedisConsumer:
                     raise
                 _logger.warning("this model's queue is broken", extra={"model": model, "why": str(error)})
                 del wants[model]
-        return self._kept(deliveries, wants)
+        return deliveries if len(models) == 1 else self._kept(deliveries, wants)
 
     def _kept(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What we hold; if we found ourselves fenced between two queues, the first one's is to be taken again."""
@@ -81,8 +106,8 @@ class RedisConsumer:
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
-        now, entries, consumer = self._leased.receive(queue, capacity)
-        return to_deliveries(model, entries, consumer, queue.leases, now)
+        now, handed, consumer = self._leased.receive(queue, capacity)
+        return to_deliveries(model, handed, consumer, queue.leases, now)
 
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
@@ -118,8 +143,7 @@ class RedisConsumer:
         for stream, entries in reply:
             model, number = streams[stream.decode()]
             leases = Keys.of(model).leases
-            found = ((number, name, 1, fields) for name, fields in entries)
-            deliveries += to_deliveries(model, found, consumer, leases, now)
+            deliveries += to_deliveries(model, [(number, 1, entries)], consumer, leases, now)
         return deliveries
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
@@ -157,9 +181,9 @@ class RedisConsumer:
 
     def _settle(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
         args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
-        groups = alike(outcomes)
-        for group in groups:
-            args += settle_words(group)
+        runs = alike(outcomes)
+        for run in runs:
+            args += settle_words(run)
         lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=args)
         reached("mid_settle")
         if lost == [0]:
@@ -168,7 +192,7 @@ class RedisConsumer:
         if not lost:
             return outcomes
         others = {number - 1 for number in lost}
-        return [outcome for number, outcome in enumerate(chain.from_iterable(groups)) if number not in others]
+        return [outcome for number, outcome in enumerate(chain.from_iterable(runs)) if number not in others]
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """As `Consumer.release`."""
@@ -179,6 +203,7 @@ class RedisConsumer:
         for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
             ours = [(tag_of(delivery), delivery.attempt) for delivery in group]
             entries = [(tag.stream, tag.name, attempt) for tag, attempt in ours]
+            self._looked = _NEVER
             if self._leased.release(_queue(model), consumer, entries):
                 self._leased.let_go(tag for tag, _ in ours)
 

@@ -1,26 +1,22 @@
 """From the entries of a stream to our messages and back."""
 
-import hashlib
 import math
 import time
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from functools import lru_cache
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from predictq_broker.messages import Delivery, Fault, Request
+from predictq_broker.messages import Delivery, Fault, Priority, Request
 from predictq_broker.redis.keys import PRIORITIES
-from predictq_broker.wire import common_request_fields, is_plain_name, read_request
+from predictq_broker.wire import is_plain_name, read_request
 
-__all__ = ["Entry", "Place", "Tag", "accepted", "as_map", "fingerprint", "send_words", "tag_of", "to_deliveries"]
+__all__ = ["Handed", "Place", "Tag", "accepted", "as_map", "tag_of", "to_deliveries"]
 
 Fields = Sequence[bytes]
 _FIRST: Final = [b"id", b"body"]
-_STREAM: Final = {priority: number for number, priority in enumerate(PRIORITIES, 1)}
 
 
-Entry = tuple[int, bytes, int, Fields]
-"""One entry as `receive.lua` returns it: the number of its stream, its name, the attempt, and its fields."""
+Handed = tuple[int, int, Sequence[tuple[bytes, Fields]]]
+"""Entries as `receive.lua` returns them: the number of their stream, the attempt, and of each its name and fields."""
 
 
 class Place(NamedTuple):
@@ -64,61 +60,36 @@ def accepted(name: bytes) -> float:
     return int(name.partition(b"-")[0]) / 1e3
 
 
-def to_deliveries(model: str, entries: Iterable[Entry], consumer: str, leases: str, now: float) -> list[Delivery]:
+def to_deliveries(model: str, handed: Iterable[Handed], consumer: str, leases: str, now: float) -> list[Delivery]:
     """The deliveries of entries; `now` is the server's clock, by which age and deadline are reckoned."""
     received = time.monotonic()
-    sound: dict[Hashable, Request] = {}
     ages: dict[bytes, float] = {}
     deliveries: list[Delivery] = []
-    for stream, name, attempt, fields in entries:
-        request, fault = _request(model, stream, fields, sound)
-        milliseconds = name.partition(b"-")[0]
-        age = ages.get(milliseconds)
-        if age is None:  # a clock that was set back gives no request more than its time
-            age = ages[milliseconds] = max(now - int(milliseconds) / 1e3, 0.0)
-        tag = Tag(stream, name, len(request.body), consumer, leases)
-        expires = math.inf if request.ttl is None else received + request.ttl - age
-        deliveries.append(Delivery(request, tag, attempt, age, received, expires, fault))
+    for stream, attempt, entries in handed:
+        for (name, _), (request, fault) in zip(entries, _requests(model, PRIORITIES[stream - 1], entries), strict=True):
+            milliseconds = name.partition(b"-")[0]
+            age = ages.get(milliseconds)
+            if age is None:  # a clock that was set back gives no request more than its time
+                age = ages[milliseconds] = max(now - int(milliseconds) / 1e3, 0.0)
+            tag = Tag(stream, name, len(request.body), consumer, leases)
+            expires = math.inf if request.ttl is None else received + request.ttl - age
+            deliveries.append(Delivery(request, tag, attempt, age, received, expires, fault))
     return deliveries
 
 
-def _request(model: str, stream: int, fields: Fields, sound: dict[Hashable, Request]) -> tuple[Request, Fault | None]:
-    """As `read_request`. `sound` remembers requests without fault by all but id and body, which our clients put first:
-    another one that has all else in common need not be read again.
+def _requests(
+    model: str, priority: Priority, entries: Iterable[tuple[bytes, Fields]]
+) -> Iterator[tuple[Request, Fault | None]]:
+    """As `read_request` of each. One that has all but id and body, which our clients put first, in common with a sound
+    one before it need not be read again.
     """
-    if fields[:3:2] != _FIRST:
-        return read_request(model, PRIORITIES[stream - 1], as_map(fields))
-    common = (stream, *fields[4:])
-    like = sound.get(common)
-    if like is not None and is_plain_name(fields[1]):
-        return Request(model, fields[3], fields[1].decode(), *like[3:]), None
-    request, fault = read_request(model, PRIORITIES[stream - 1], as_map(fields))
-    if fault is None and not {*_FIRST}.intersection(fields[4::2]):
-        sound[common] = request
-    return request, fault
-
-
-def send_words(requests: Sequence[Request]) -> list[Any]:
-    """The requests as `send.lua` wants them: what many have in common is said once, as a template."""
-    templates: dict[Hashable, int] = {}
-    common: list[Any] = []
-    rows: list[Any] = []
-    for request in requests:
-        number = templates.setdefault(request[3:], len(templates) + 1)
-        if number > len(common):
-            fields = common_request_fields(request)
-            common.append((_STREAM[request.priority], request.reply_to, len(fields), *fields))
-        rows += (number, request.id, fingerprint(request), request.body)
-    return [len(common), *chain.from_iterable(common), *rows]
-
-
-def fingerprint(request: Request) -> str:
-    """What must be equal for a repeated id to be the same request: all that decides its answer."""
-    return hashlib.blake2b(
-        request.body + _told(request.ref, request.method, request.content_type), digest_size=9
-    ).hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _told(ref: str, method: str, content_type: str) -> bytes:
-    return f"\0{ref}\0{method}\0{content_type}".encode()
+    common: Fields | None = None
+    rest: tuple[Any, ...] = ()
+    for _, fields in entries:
+        if fields[4:] == common and fields[:3:2] == _FIRST and is_plain_name(fields[1]):
+            yield Request(model, fields[3], fields[1].decode(), *rest), None
+            continue
+        request, fault = read_request(model, priority, as_map(fields))
+        if fault is None and fields[:3:2] == _FIRST and not {*_FIRST}.intersection(fields[4::2]):
+            common, rest = fields[4:], request[3:]
+        yield request, fault

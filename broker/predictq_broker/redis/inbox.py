@@ -160,15 +160,13 @@ def _more(stream: str) -> str:
 
 
 def _unbundled(model: str, fields: Sequence[bytes]) -> Sequence[Result]:
-    """The results in one entry: the fields they have in common, then `id` and `body` of each."""
-    names = list(fields[::2])
-    if b"wake" in names:
-        return ()
-    place = names.index(b"id") if b"id" in names else 0
-    if names[place:] != [b"id", b"body"] * ((len(names) - place) // 2):
-        return (read_result(model, as_map(fields)),)
-    common, rest = fields[: 2 * place], fields[2 * place :]
-    return read_results(model, as_map(common), rest[1::4], rest[3::4])
+    """The results in one entry: `id` and `body` of each, then the fields they have in common."""
+    names = fields[::2]
+    count = names.count(b"id")
+    if names[: 2 * count] == [b"id", b"body"] * count:
+        own, common = fields[: 4 * count], fields[4 * count :]
+        return read_results(model, as_map(common), own[1::4], own[3::4])
+    return (read_result(model, as_map(fields)),)
 
 
 def _read(streams: Sequence[str], wait: float) -> Sequence[str | int]:

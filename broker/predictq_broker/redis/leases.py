@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from predictq_broker.errors import BrokerError
 from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import command
-from predictq_broker.redis.entries import Entry, Place
+from predictq_broker.redis.entries import Handed, Place
 from predictq_broker.redis.refusals import absent
 from predictq_broker.redis.scripts import Call, Scripts
 from predictq_broker.redis.server import Server, ask
@@ -61,8 +61,8 @@ class Leased:
     def _new_name(self) -> str:
         return f"{self._name}.{uuid.uuid4().hex[:12]}.{round(self._lease * 1000)}"
 
-    def receive(self, queue: Queue, capacity: Capacity) -> tuple[float, list[Entry], str]:
-        """Entries of `queue`, the server's clock, and the name under which we hold them."""
+    def receive(self, queue: Queue, capacity: Capacity) -> tuple[float, list[Handed], str]:
+        """The server's clock, entries of `queue`, and the name under which we hold them."""
         consumer, joined = self.consumer, queue in self._joined
         self._asked.add(queue)
         self.reader = consumer
@@ -125,7 +125,7 @@ class Leased:
     def hold(self, tags: Iterable[Held]) -> None:
         """Remember what we hold; it is what we lose when we are fenced."""
         with self._lock:
-            self._held.update((id(tag), tag) for tag in tags)
+            self._held.update({id(tag): tag for tag in tags})
 
     def holds(self, tag: object) -> bool:
         """Whether this was received here and neither settled, given back nor lost since."""
@@ -134,8 +134,9 @@ class Leased:
     def let_go(self, tags: Iterable[object]) -> None:
         """These are no longer ours."""
         with self._lock:
+            held = self._held
             for tag in tags:
-                self._held.pop(id(tag), None)
+                held.pop(id(tag), None)
 
     def _fenced(self, consumer: str) -> None:
         with self._lock:

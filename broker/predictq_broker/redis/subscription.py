@@ -1,14 +1,14 @@
 """A subscriber's side of a durable result queue: one stream for each model whose results go there."""
 
 import time
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
 from typing import NamedTuple
 
 from predictq_broker.messages import ResultDelivery
 from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import MAX_BLOCK
-from predictq_broker.redis.entries import Entry, Place, as_map
+from predictq_broker.redis.entries import Handed, Place, as_map
 from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
@@ -75,15 +75,16 @@ class RedisSubscription:
             room = capacity - len(deliveries)
             if room <= 0:
                 break
-            _, entries, consumer = self._leased.receive(queue, Capacity(room))
-            deliveries += [self._delivery(queue, entry, consumer) for entry in entries]
+            _, handed, consumer = self._leased.receive(queue, Capacity(room))
+            deliveries += chain.from_iterable(self._deliveries(queue, some, consumer) for some in handed)
         kept = [delivery for delivery in deliveries if _tag(delivery).consumer == self._leased.consumer]
         return kept if len(kept) == len(deliveries) else kept + self._take(queues, capacity - len(kept))
 
-    def _delivery(self, queue: Queue, entry: Entry, consumer: str) -> ResultDelivery:
-        _, name, attempt, fields = entry
-        result = read_result(model_of(queue.streams[0]), as_map(fields))
-        return ResultDelivery(result, _Tag(queue, name, attempt, consumer), attempt)
+    def _deliveries(self, queue: Queue, handed: Handed, consumer: str) -> Iterator[ResultDelivery]:
+        _, attempt, entries = handed
+        for name, fields in entries:
+            result = read_result(model_of(queue.streams[0]), as_map(fields))
+            yield ResultDelivery(result, _Tag(queue, name, attempt, consumer), attempt)
 
     def _sleep(self, queues: Sequence[Queue], wait: float) -> None:
         """Until a result comes to a stream we know, or it is time to look for new streams."""

@@ -15,7 +15,6 @@
 -- The pseudo-consumer `returned` holds entries that were given back; no lease is ever in its name.
 
 local RETURNED = 'returned'
-local SLICE = 1000 -- values handed to one command: Lua's stack holds some thousands
 
 -- Whether the consumer still owns what it holds. A fenced one owns nothing any more.
 local function owns(leases, consumer)
@@ -64,16 +63,16 @@ local function expire(key, ttl)
   expiring[key] = true
 end
 
--- Append results to their reply-to: the fields they have in common, and `id`, id, `body`, body of each; in one entry
+-- Append results to their reply-to: `id`, id, `body`, body of each, and the fields they have in common; in one entry
 -- where that is known, else in one each. An inbox gets an expiry, lest it outlive a client that is gone. A key of
 -- another kind in its place loses the results, as if nobody had wanted them, and harms no other.
-local function publish(prefix, reply_to, inbox_ttl, common, answers)
+local function publish(prefix, reply_to, inbox_ttl, answers, common)
   if reply_to == '' or #answers == 0 then return end
   local key = prefix .. 'results:' .. reply_to
   local together = bundled(reply_to) and #answers or 4
   for first = 1, #answers, together do
-    local entry = {unpack(common)}
-    for place = first, first + together - 1 do entry[#entry + 1] = answers[place] end
+    local entry = together == #answers and answers or {unpack(answers, first, first + 3)}
+    for f = 1, #common do entry[together + f] = common[f] end
     if redis.pcall('XADD', key, '*', unpack(entry)).err then return end
   end
   if string.sub(reply_to, 1, 6) ~= 'inbox.' then return end

@@ -23,5 +23,5 @@ end
 if not forget(KEYS[1], group, entry) then return 0 end
 shrink(KEYS[4], tonumber(ARGV[6]))
 if found then redis.call('XADD', KEYS[2], '*', unpack(letter)) end
-publish(ARGV[3], ARGV[7], ARGV[4], {unpack(ARGV, 13)}, {'id', ARGV[11], 'body', ARGV[12]})
+publish(ARGV[3], ARGV[7], ARGV[4], {'id', ARGV[11], 'body', ARGV[12]}, {unpack(ARGV, 13)})
 return 1

@@ -32,7 +32,7 @@ local function withdraw(id)
   shrink(KEYS[4], #field(found[2], 'body'))
   local sentence = 'the request was withdrawn before a worker took it'
   local common = {'status', 'cancelled', 'content_type', 'text/plain'}
-  publish(prefix, field(found[2], 'reply_to'), inbox_ttl, common, {'id', id, 'body', sentence})
+  publish(prefix, field(found[2], 'reply_to'), inbox_ttl, {'id', id, 'body', sentence}, common)
   return true
 end
 

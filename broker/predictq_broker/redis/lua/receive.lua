@@ -2,7 +2,7 @@
 -- Hand entries to a consumer: stream by stream, those given back first, then new ones.
 -- KEYS: streams in the order they are read, then leases
 -- ARGV: group, consumer, 1 if it joined before, max entries, max rows, max bytes, max suspects
--- Returns {seconds, microseconds, {stream number, entry, attempt, fields}…}, or {} if the consumer was fenced.
+-- Returns {seconds, microseconds, {stream number, attempt, {{entry, fields}…}}…}, or {} if the consumer was fenced.
 local group, consumer, joined = ARGV[1], ARGV[2], ARGV[3] == '1'
 local entries, rows, bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local suspects = tonumber(ARGV[7]) -- those that outlived a consumer
@@ -24,11 +24,6 @@ local function count(fields)
   entries = entries - 1
 end
 
-local function hand_over(stream, entry, attempt)
-  reply[#reply + 1] = {stream, entry[1], attempt, entry[2]}
-  count(entry[2])
-end
-
 local function room() return entries > 0 and rows > 0 and bytes > 0 end
 
 local function given_back(stream)
@@ -44,7 +39,8 @@ local function given_back(stream)
       if not room() or suspect > suspects then return end
       local claimed = redis.call('XCLAIM', KEYS[stream], group, consumer, 0, item[1])
       if claimed[1] and claimed[1][2] then
-        hand_over(stream, claimed[1], item[4] + 1)
+        reply[#reply + 1] = {stream, item[4] + 1, claimed}
+        count(claimed[1][2])
         suspects = suspects - suspect
       end
     end
@@ -55,7 +51,7 @@ end
 -- As if the entries from number `first` on had not been read; nobody else has read any since.
 local function unread(stream, read, first)
   local names = {}
-  for n = first, #read do names[#names + 1] = read[n][1] end
+  for n = #read, first, -1 do names[#names + 1] = table.remove(read)[1] end
   redis.call('XACK', KEYS[stream], group, unpack(names))
   redis.call('XGROUP', 'SETID', KEYS[stream], group, read[first - 1][1])
 end
@@ -66,9 +62,10 @@ local function new(stream)
     local found = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', size, 'STREAMS', KEYS[stream], '>')
     if not found then return end
     local read = found[1][2]
+    reply[#reply + 1] = {stream, 1, read}
     for n, entry in ipairs(read) do
       if not room() then return unread(stream, read, n) end
-      hand_over(stream, entry, 1)
+      count(entry[2])
     end
     if #read < size then return end
   end

@@ -5,6 +5,7 @@
 -- Returns {how many were given back, 1 if nothing is left of the consumer}, or {0, 1} if it lives after all.
 local group, consumer, watched, leaves = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local leases = KEYS[#KEYS]
+local SLICE = 1000
 
 local heartbeat = redis.call('HGET', leases, consumer) or ''
 if heartbeat ~= watched and heartbeat ~= 'fenced' then return {0, 1} end

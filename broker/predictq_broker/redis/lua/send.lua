@@ -1,74 +1,71 @@
 -- Store each request whole or not at all, in order, until the queue is full.
 -- KEYS: high, normal, low, bytes
 -- ARGV: prefix, max requests, max bytes, max unread results, dedup window (ms),
---       number of templates, then for each: stream number, reply-to, number of fields, fields… (what many have in common)
---       then for each request: template number, id, fingerprint, body
+--       then runs of requests that have much in common: stream number, reply-to, head of the ids, number of requests (at
+--       most 1000), number of common fields, common fields…, tails of the ids…, fingerprints…, bodies…
 -- Returns a string with one letter a request: Accepted, Duplicate, Conflict, Full, Unread results.
 local prefix, max_requests, max_bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local max_unread, window = tonumber(ARGV[4]), ARGV[5]
 
-local templates, unread, first = {}, {[''] = 0}, 7
-for t = 1, tonumber(ARGV[6]) do
-  local last, reply_to = first + 2 + tonumber(ARGV[first + 2]), ARGV[first + 1]
-  templates[t] = {stream = ARGV[first], reply_to = reply_to, fields = {unpack(ARGV, first + 3, last)}}
+local runs, unread, at = {}, {[''] = 0}, 6
+while at <= #ARGV do
+  local reply_to, count, fields = ARGV[at + 1], tonumber(ARGV[at + 3]), at + 5 + tonumber(ARGV[at + 4])
+  runs[#runs + 1] = {
+    stream = ARGV[at], reply_to = reply_to, head = ARGV[at + 2], record = prefix .. 'id:' .. ARGV[at + 2],
+    common = {unpack(ARGV, at + 5, fields - 1)}, count = count, first = fields,
+  }
   unread[reply_to] = unread[reply_to] or count_unread(prefix .. 'results:' .. reply_to, reply_to)
-  first = last + 1
-end
-
--- What is known of the ids. Those whose head is the same share a record, and are looked up and remembered together.
-local records, known, record_of, tail_of = {}, {}, {}, {}
-for r = first, #ARGV, 4 do
-  local head, tail = split(ARGV[r + 1])
-  local record = records[head] or {key = prefix .. 'id:' .. head, tails = {}, ids = {}, fresh = {}}
-  local n = #record.tails + 1
-  record.tails[n], record.ids[n] = tail, ARGV[r + 1]
-  records[head], record_of[r], tail_of[r] = record, record, tail
-end
-for _, record in pairs(records) do
-  for from = 1, #record.tails, SLICE do
-    local found = redis.call('HMGET', record.key, unpack(record.tails, from, math.min(from + SLICE - 1, #record.tails)))
-    for n, value in ipairs(found) do known[record.ids[from + n - 1]] = value end
-  end
+  at = fields + 3 * count
 end
 
 local held = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) + redis.call('XLEN', KEYS[3])
 local bytes = held == 0 and 0 or tonumber(redis.call('GET', KEYS[4]) or 0)
-local before = bytes
+local before, full = bytes, false
 
-local full, failed = false, nil
-local function verdict(r, template, id, fingerprint, body)
-  local seen = known[id]
+local function judged(run, seen, fingerprint, body)
   if seen and not forgotten(seen) then return string.sub(seen, 1, #fingerprint) == fingerprint and 'D' or 'C' end
   full = full or held >= max_requests or bytes + #body > max_bytes
   if full then return 'F' end
-  if template.reply_to ~= '' and unread[template.reply_to] >= max_unread then return 'U' end
-  local stream = template.stream
-  local entry = redis.pcall('XADD', KEYS[tonumber(stream)], '*', 'id', id, 'body', body, unpack(template.fields))
-  if entry.err then
-    failed = entry
-    return nil
-  end
-  held, bytes = held + 1, bytes + #body
-  if window ~= '0' then
-    local fresh, value = record_of[r].fresh, fingerprint .. ' ' .. stream .. ' ' .. entry .. ' ' .. window
-    fresh[#fresh + 1], fresh[#fresh + 2], known[id] = tail_of[r], value, value
-  end
-  return 'A'
+  return run.reply_to ~= '' and unread[run.reply_to] >= max_unread and 'U' or 'A'
 end
 
-local verdicts = {}
-for r = first, #ARGV, 4 do
-  local letter = verdict(r, templates[tonumber(ARGV[r])], ARGV[r + 1], ARGV[r + 2], ARGV[r + 3])
-  if not letter then break end
-  verdicts[#verdicts + 1] = letter
+local function remember(record, fresh)
+  if #fresh == 0 then return end
+  redis.call('HSET', record, unpack(fresh))
+  if redis.call('PEXPIRE', record, window, 'GT') == 0 then redis.call('PEXPIRE', record, window, 'NX') end
 end
-for _, record in pairs(records) do
-  for from = 1, #record.fresh, SLICE do
-    redis.call('HSET', record.key, unpack(record.fresh, from, math.min(from + SLICE - 1, #record.fresh)))
+
+-- Store the requests of one run, and what is to be known of their ids; returns an error if Redis gave one.
+local verdicts, n = {}, 0
+local function store(run)
+  local tails, fingerprints, bodies = run.first, run.first + run.count, run.first + 2 * run.count
+  local known = redis.call('HMGET', run.record, unpack(ARGV, tails, fingerprints - 1))
+  local new, fresh, place, stream = {}, {}, 0, KEYS[tonumber(run.stream)]
+  for k = 1, run.count do
+    local tail, fingerprint, body = ARGV[tails + k - 1], ARGV[fingerprints + k - 1], ARGV[bodies + k - 1]
+    local letter = judged(run, new[tail] or known[k], fingerprint, body)
+    if letter == 'A' then
+      local entry = redis.pcall('XADD', stream, '*', 'id', run.head .. tail, 'body', body, unpack(run.common))
+      if entry.err then
+        remember(run.record, fresh)
+        return entry
+      end
+      held, bytes = held + 1, bytes + #body
+      if window ~= '0' then
+        new[tail] = fingerprint .. ' ' .. run.stream .. ' ' .. entry .. ' ' .. window
+        fresh[place + 1], fresh[place + 2], place = tail, new[tail], place + 2
+      end
+    end
+    verdicts[n + k] = letter
   end
-  if #record.fresh > 0 and redis.call('PEXPIRE', record.key, window, 'GT') == 0 then
-    redis.call('PEXPIRE', record.key, window, 'NX')
-  end
+  n = n + run.count
+  remember(run.record, fresh)
+end
+
+local failed
+for _, run in ipairs(runs) do
+  failed = store(run)
+  if failed then break end
 end
 if bytes ~= before then redis.call('SET', KEYS[4], bytes) end
 return failed or table.concat(verdicts)

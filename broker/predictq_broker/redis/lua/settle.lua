@@ -2,55 +2,56 @@
 -- For each delivery still owned: publish the result and forget the request.
 -- KEYS: high, normal, low, leases, bytes
 -- ARGV: group, consumer, prefix, inbox ttl (ms),
---       then groups of outcomes that have much in common: stream number, reply-to, number of common fields,
---       number of outcomes (at most 1000), common fields…, then for each outcome: entry, size, id, body
+--       then runs of outcomes that have much in common: stream number, reply-to, number of outcomes (at most 1000),
+--       number of common fields, common fields…, entries…, sizes…, ids…, bodies…
 -- Returns the numbers (from 1) of the outcomes that were not settled: somebody else did that. {0}: we were fenced.
 local group, consumer, prefix, inbox_ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not owns(KEYS[4], consumer) then return {0} end
 
-local groups, i = {}, 5
-while i <= #ARGV do
-  local fields, count = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  local first = i + 4 + fields
-  groups[#groups + 1] = {
-    stream = KEYS[tonumber(ARGV[i])], reply_to = ARGV[i + 1], common = {unpack(ARGV, i + 4, first - 1)},
-    first = first, last = first + 4 * count - 1, count = count,
+local runs, at = {}, 5
+while at <= #ARGV do
+  local count, first = tonumber(ARGV[at + 2]), at + 4 + tonumber(ARGV[at + 3])
+  runs[#runs + 1] = {
+    stream = KEYS[tonumber(ARGV[at])], reply_to = ARGV[at + 1], common = {unpack(ARGV, at + 4, first - 1)},
+    count = count, first = first,
   }
-  i = first + 4 * count
+  at = first + 4 * count
 end
-for _, one in ipairs(groups) do
-  local no = refused(prefix, one.reply_to)
+for _, run in ipairs(runs) do
+  local no = refused(prefix, run.reply_to)
   if no then return no end
 end
 
 local lost, freed, n = {}, 0, 0
 
--- Take the entries of a group out of their stream. Where we do not get them all, some were settled before, and so are
--- not in the stream any more: this is the gate of "one answer".
-local function take(one)
-  local entries, ours = {}, {}
-  for o = one.first, one.last, 4 do entries[#entries + 1] = ARGV[o] end
-  if redis.call('XACK', one.stream, group, unpack(entries)) == one.count then
-    redis.call('XDEL', one.stream, unpack(entries))
+-- Take the entries of a run out of their stream. Where we do not get them all, some were settled before, and so are not
+-- in the stream any more: then returns which are ours. This is the gate of "one answer".
+local function take(run)
+  local last, ours = run.first + run.count - 1, {}
+  if redis.call('XACK', run.stream, group, unpack(ARGV, run.first, last)) == run.count then
+    redis.call('XDEL', run.stream, unpack(ARGV, run.first, last))
     return nil
   end
-  for number, entry in ipairs(entries) do ours[number] = redis.call('XDEL', one.stream, entry) == 1 end
+  for k = 1, run.count do ours[k] = redis.call('XDEL', run.stream, ARGV[run.first + k - 1]) == 1 end
   return ours
 end
 
-for _, one in ipairs(groups) do
-  local ours, answers = take(one), {}
-  for o = one.first, one.last, 4 do
-    n = n + 1
-    if not ours or ours[(o - one.first) / 4 + 1] then
-      freed = freed + tonumber(ARGV[o + 1])
-      local place = #answers
-      answers[place + 1], answers[place + 2], answers[place + 3], answers[place + 4] = 'id', ARGV[o + 2], 'body', ARGV[o + 3]
+local function settle(run)
+  local ours, answers, place = take(run), {}, 0
+  local sizes, ids, bodies = run.first + run.count - 1, run.first + 2 * run.count - 1, run.first + 3 * run.count - 1
+  for k = 1, run.count do
+    if not ours or ours[k] then
+      freed = freed + tonumber(ARGV[sizes + k])
+      answers[place + 1], answers[place + 2], answers[place + 3], answers[place + 4] = 'id', ARGV[ids + k], 'body', ARGV[bodies + k]
+      place = place + 4
     else
-      lost[#lost + 1] = n
+      lost[#lost + 1] = n + k
     end
   end
-  publish(prefix, one.reply_to, inbox_ttl, one.common, answers)
+  n = n + run.count
+  publish(prefix, run.reply_to, inbox_ttl, answers, run.common)
 end
+
+for _, run in ipairs(runs) do settle(run) end
 shrink(KEYS[5], freed)
 return lost
