@@ -225,6 +225,20 @@ def test_without_a_rollout_everything_passes_as_it_is() -> None:
     assert settled == outcomes
 
 
+def test_what_a_promoted_challenger_replaced_stays_warm_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    rollouts, releases, _ = following(share=1.0)
+    assert rollouts.follow(TARGET, Route(2), releases) == [("iris", 1)]
+    assert rollouts.follow(TARGET, Route(2), releases) == [("iris", 1)]
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 61)
+    assert rollouts.follow(TARGET, Route(2), releases) == []
+
+
+def test_a_challenger_that_was_stopped_is_not_kept() -> None:
+    rollouts, releases, _ = following(share=1.0)
+    assert rollouts.follow(TARGET, Route(1), releases) == []
+
+
 # ── copies ──
 
 
@@ -263,6 +277,34 @@ def test_more_copies_than_the_budget_allows_are_not_made() -> None:
     assert run_copies(challenger, shadow, [1]) == 256
     assert shadow.comparison().dropped == 44
     shadow.copy([answer(work("later"), [1])], challenger)
+    assert run_copies(challenger, shadow, [1]) == 1
+
+
+def large(name: str) -> Outcome:
+    """The answer to a request of 3 MB."""
+    asked = work(name)
+    request = asked.delivery.request._replace(body=b" " * (3 << 20))
+    return answer(Work(asked.delivery._replace(request=request)), [1])
+
+
+def test_copies_may_weigh_so_much_together_until_they_have_run() -> None:
+    shadow, challenger = Shadow(), deployment()
+    for name in "ab":
+        shadow.copy([large(name)], challenger)
+    assert run_copies(challenger, shadow, [1]) == 1
+    shadow.copy([large("c")], challenger)
+    assert run_copies(challenger, shadow, [1]) == 1
+
+
+def test_copies_that_were_forgotten_with_a_release_give_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    shadow, lost, challenger = Shadow(), deployment(), deployment()
+    shadow.copy([large("a")], lost)
+    lost.batcher.clear()
+    shadow.copy([large("b")], challenger)
+    assert run_copies(challenger, shadow, [1]) == 0
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + 61)
+    shadow.copy([large("c")], challenger)
     assert run_copies(challenger, shadow, [1]) == 1
 
 

@@ -56,7 +56,7 @@ class Shadow:
         comparable = result.status is Code.OK and result.content_type in {JSON, NPY} and len(result.body) <= _LONGEST
         size = len(delivery.request.body)
         with self._lock:
-            if not comparable or len(self._waiting) >= _COPIES or self._size + size > _BYTES:
+            if not comparable or not self._has_room(size):
                 self._dropped += 1
                 return None
             # Nobody's: it was never received under a lease, and nothing it comes to is settled.
@@ -65,11 +65,28 @@ class Shadow:
             self._size += size
             return copy
 
+    def _has_room(self, size: int) -> bool:
+        """Whether another one fits. What was forgotten with a runner or a release never comes back: it gives way."""
+        if self._fits(size):
+            return True
+        now = time.monotonic()
+        for copy, _ in list(self._waiting.values()):
+            if copy.expires + _PATIENCE < now:
+                self._remove(copy)
+                self._dropped += 1
+        return self._fits(size)
+
+    def _fits(self, size: int) -> bool:
+        return len(self._waiting) < _COPIES and self._size + size <= _BYTES
+
+    def _remove(self, copy: Delivery) -> Result | None:
+        found = self._waiting.pop(id(copy), None)
+        self._size -= len(copy.request.body) if found else 0
+        return found[1] if found else None
+
     def _pop(self, copy: Delivery) -> Result | None:
         with self._lock:
-            found = self._waiting.pop(id(copy), None)
-            self._size -= len(copy.request.body) if found else 0
-        return found[1] if found else None
+            return self._remove(copy)
 
     def take(self, outcomes: Sequence[Outcome]) -> None:
         """What became of copies."""
