@@ -79,7 +79,7 @@ class Request(NamedTuple):
         rows: How many rows the requester says `body` holds. Batches are sized by it; the limit on rows is not.
         ttl: Seconds from acceptance, on the broker's clock, after which the answer is worthless; None: never.
         priority: Which of the model's queues to wait in.
-        key: Free text of the requester, by which a rollout will keep its requests together.
+        key: Free text of the requester, by which a rollout keeps its requests together.
         traceparent: W3C trace context; it travels with the request.
     """
 

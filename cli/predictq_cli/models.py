@@ -106,7 +106,7 @@ def _document(store: Registry, manifest: Manifest) -> dict[str, Any]:
         "signed_by": [signature.key_id for signature in store.signatures(manifest.model, manifest.version)],
         "versions": store.versions(manifest.model),
         "aliases": dict(store.aliases(manifest.model).table),
-        "refusals": [note.model_dump() for note in store.refusals(manifest.model, manifest.version)],
+        "refusals": [note.model_dump() for note in store.refusals(manifest.model, manifest.version).read()],
         "history": [change.model_dump() for change in store.history(manifest.model)],
     }
 
@@ -129,7 +129,7 @@ def _told(store: Registry, manifest: Manifest) -> str:
     }
     lines = [f"{model} version {manifest.version}"]
     lines += [f"  {name:<10} {plain(value)}" for name, value in facts.items()]
-    notes = store.refusals(model, manifest.version)
+    notes = store.refusals(model, manifest.version).read()
     refusals = [plain(f"  {note.at}  {note.worker}: {note.why}") for note in notes]
     lines += ["workers did not let it serve, each reason once:", *refusals] if refusals else []
     history = [f"  {_moved(change)}" for change in store.history(model)]

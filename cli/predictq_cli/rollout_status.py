@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from predictq_cli.options import DEFAULT_REGISTRY, Json, Model, RegistryUrl
-from predictq_cli.output import plain, write, write_json
+from predictq_cli.output import bytes_of, plain, table, write, write_json
 
 if TYPE_CHECKING:
-    from predictq_registry import AliasChange, Registry, Rollout
+    from predictq_registry import AliasChange, Registry, Report, Rollout
 
 __all__ = ["status"]
 
@@ -33,8 +33,10 @@ def status(
     lines = [f"{model}: {alias} is version {route.version}"]
     if route.rollout is not None:
         lines += [f"  {_how_far(route.rollout)}"]
-    lines += ["history, oldest first:", *(f"  {_told(change)}" for change in history)]
     write("\n".join(map(plain, lines)))
+    if route.rollout is not None:
+        write(_seen(_reports(store, model, route.rollout)))
+    write("\n".join(map(plain, ["history, oldest first:", *(f"  {_told(change)}" for change in history)])))
 
 
 def _document(store: Registry, model: str, alias: str) -> dict[str, Any]:
@@ -44,8 +46,25 @@ def _document(store: Registry, model: str, alias: str) -> dict[str, Any]:
         "alias": alias,
         "version": route.version,
         "rollout": route.rollout.model_dump() if route.rollout else None,
+        "reports": [report.model_dump() for report in _reports(store, model, route.rollout)],
         "history": [change.model_dump() for change in store.history(model, alias)],
     }
+
+
+def _reports(store: Registry, model: str, rollout: Rollout | None) -> list[Report]:
+    return store.observations(model, rollout.began).read() if rollout is not None else []
+
+
+def _seen(reports: list[Report]) -> str:
+    """What each worker says of both arms; those that may not write to the registry say nothing."""
+    if not reports:
+        return "no worker has reported yet: one that serves the model and may write to the registry does so at once"
+    lines = [
+        (report.worker, name, arm.answers, arm.errors, bytes_of(arm.memory), report.comparison.compared)
+        for report in reports
+        for name, arm in (("champion", report.champion), ("challenger", report.challenger))
+    ]
+    return table(("worker", "arm", "answers", "errors", "memory", "compared"), lines)
 
 
 def _how_far(rollout: Rollout) -> str:

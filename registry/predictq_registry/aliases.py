@@ -96,15 +96,17 @@ class AliasLog:
         self._storage = storage
         self._folder = f"{model}/aliases"
 
-    def current(self, known: Aliases | None = None) -> Aliases:
-        """The newest table: one listing, and one small file unless it is the one that is `known`."""
+    def current(self, known: dict[str, Aliases] | None = None) -> Aliases:
+        """The newest table: one listing, and one small file unless `known` has it, by folder; it is kept there."""
         revisions = self._revisions()
         if not revisions:
             return Aliases(0, MappingProxyType({}))
-        if known is not None and known.revision == revisions[-1]:
-            return known  # a revision never changes
-        entry = self._read(revisions[-1])
-        return Aliases(entry.revision, MappingProxyType(entry.table), MappingProxyType(entry.rollouts))
+        known = {} if known is None else known
+        if self._folder not in known or known[self._folder].revision != revisions[-1]:  # a revision never changes
+            entry = self._read(revisions[-1])
+            table, rollouts = MappingProxyType(entry.table), MappingProxyType(entry.rollouts)
+            known[self._folder] = Aliases(entry.revision, table, rollouts)
+        return known[self._folder]
 
     def history(self) -> list[AliasChange]:
         """Every change, oldest first."""

@@ -15,7 +15,7 @@ from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
 from predictq_registry.observations import ObservationStore, forget_old, newest_rollout
 from predictq_registry.package import Package
-from predictq_registry.refusals import Refusal, RefusalStore
+from predictq_registry.refusals import RefusalStore
 from predictq_registry.rollout import Rollout, Route
 from predictq_registry.signing import SignatureStore, sign
 from predictq_registry.steps import Changed, back, beginning, carried_on
@@ -139,13 +139,9 @@ class Registry:
         _, data = self._manifest(model, version)
         return SignatureStore(self._storage, model).read(data)
 
-    def refuse(self, model: str, version: int, why: str, worker: str) -> None:
-        """Write down why `worker` does not let this release serve, so that whoever published it can see."""
-        RefusalStore(self._storage, check_model(model), version).add(why, worker)
-
-    def refusals(self, model: str, version: int) -> tuple[Refusal, ...]:
-        """Why workers did not let this release serve, the first reason first; none if all that tried did."""
-        return RefusalStore(self._storage, check_model(model), version).read()
+    def refusals(self, model: str, version: int) -> RefusalStore:
+        """Why workers did not let this release serve."""
+        return RefusalStore(self._storage, check_model(model), version)
 
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""
@@ -181,10 +177,7 @@ class Registry:
 
     def aliases(self, model: str) -> Aliases:
         """The current aliases of a model; revision 0 if it never had one. Cheap enough to ask every second."""
-        aliases = self._log(model).current(self._newest.get(model))
-        if aliases.revision:  # anybody can ask for a model that does not exist
-            self._newest[model] = aliases
-        return aliases
+        return self._log(model).current(self._newest)
 
     def history(self, model: str, alias: str | None = None) -> list[AliasChange]:
         """Every change of the model's aliases, or of one alias, oldest first."""

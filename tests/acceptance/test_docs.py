@@ -333,7 +333,8 @@ def test_the_pages_commands_on_releases_run_one_after_another_and_say_what_the_p
         return shell(tmp_path, runnable(RELEASES, name), PREDICTQ_REGISTRY_URL="models")
 
     blocks = re.findall(r"<!-- run: (\w+) -->", RELEASES.read_text())
-    assert blocks == ["fit", "publish", "convert", "fallback", "trust", "countersign"]
+    assert blocks[:7] == ["fit", "publish", "convert", "fallback", "trust", "countersign", "challenger"]
+    blocks = blocks[:6]
     told = {name: run(name) for name in blocks}
     assert "golden     8 rows" in told["publish"]
     assert re.search(r"format     onnx; .* on 150 rows: the same labels, numbers at most \S+ apart", told["convert"])
@@ -350,6 +351,34 @@ def test_the_pages_commands_on_releases_run_one_after_another_and_say_what_the_p
         assert worker.saw("every release must be signed")
     finally:
         worker.close()
+
+
+@pytest.mark.timeout(300)
+def test_the_pages_commands_on_rollouts_run_one_after_another_and_say_what_the_page_says(tmp_path: Path) -> None:
+    def run(name: str) -> str:
+        return shell(tmp_path, runnable(RELEASES, name), PREDICTQ_REGISTRY_URL="models")
+
+    blocks = re.findall(r"<!-- run: (\w+) -->", RELEASES.read_text())
+    rollouts = blocks[blocks.index("challenger") + 1 :]
+    assert rollouts == ["recreate", "shadow", "canary", "experiment", "rolling"]
+    run("fit")
+    run("challenger")
+    worker = WorkerProcess(f"sqlite:///{tmp_path}/predictq.db", f"{tmp_path}/models", models="flowers")
+    try:
+        worker.wait_ready()
+        told = {name: run(name) for name in rollouts}
+    finally:
+        worker.close()
+    assert "'version 2'" in told["recreate"]
+    assert "version 1 champion" in told["shadow"]
+    assert "challenger" not in told["shadow"].split("rollout compare")[0].splitlines()[1]
+    assert re.search(r"they agree in \d+ of \d+ requests", told["shadow"])
+    assert (tmp_path / "flowers.svg").read_text().startswith("<svg")
+    assert re.search(r"promote by \S+: no guard objects after \d+ answers of version 2", told["canary"])
+    assert "version 2 challenger" in told["experiment"]
+    assert re.search(r"challenger - champion: [+-]\S+, 95% interval \S+ to ", told["experiment"])
+    assert "promote by" in told["rolling"]
+    assert "workers have changed over" in told["rolling"]
 
 
 def test_the_documented_formats_are_the_runtimes_and_what_they_say_of_themselves() -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,8 @@ TAKES_MUCH_MEMORY = 117.0
 TELLS_ITS_LIMITS = 118.0
 LOOKS_INTO_ITS_NEIGHBOURS = 119.0
 MULTIPLIES = 120.0
+WRITES = 121.0
+SIGNALS = 122.0
 
 
 class TrapModel:
@@ -125,6 +128,38 @@ def _look_at_neighbours() -> NoReturn:
     raise LookupError(" ".join(seen) or "nobody")
 
 
+def _write() -> NoReturn:
+    """Where a model can write, if anywhere: into files of its worker's user, and where it may."""
+    there = Path(__file__)
+    ways = {
+        "append": lambda: there.open("a").close(),
+        "truncate": lambda: os.truncate(there, there.stat().st_size),
+        "make": lambda: Path("made-by-a-model").touch(),
+        "folder": lambda: Path.home().joinpath("made-by-a-model").mkdir(),
+        "rename": lambda: there.rename(there),  # onto itself: where it may, it changes nothing
+        "beside": lambda: Path(tempfile.gettempdir()).with_name("made-by-a-model").touch(),
+        "link": lambda: Path("made-by-a-model").symlink_to("x"),
+        "temporary": lambda: tempfile.NamedTemporaryFile(dir=tempfile.gettempdir()).close(),
+        "null": lambda: Path(os.devnull).write_text("x"),
+    }
+    told: list[str] = []
+    for name, way in ways.items():
+        with contextlib.suppress(PermissionError):
+            way()
+            told.append(name)
+    raise LookupError(" ".join([*told, tempfile.gettempdir()]))
+
+
+def _signal() -> NoReturn:
+    """Whom a model can signal."""
+    reached = []
+    for pid in map(int, (entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit())):
+        with contextlib.suppress(PermissionError, ProcessLookupError):
+            os.kill(pid, 0)
+            reached.append(pid)
+    raise LookupError(" ".join(str(pid) for pid in reached if pid != os.getpid()) or "nobody")
+
+
 def _multiply() -> NoReturn:
     """BLAS in as many threads as there may be, on more than fits a cache."""
     side = np.ones((1500, 1500))
@@ -134,6 +169,8 @@ def _multiply() -> NoReturn:
 
 
 TROUBLE = {
+    WRITES: _write,
+    SIGNALS: _signal,
     RAISES: lambda: _raise(ValueError("this row is bad\nand this line is not told")),
     SEGFAULTS: lambda: ctypes.string_at(0),
     HANGS: lambda: time.sleep(3600),

@@ -81,7 +81,7 @@ def test_a_server_that_may_not_be_written_to_is_read(registry: Registry, server:
     for change in (
         lambda: publish(Registry(registry.url)),
         lambda: registry.set_alias("iris", "candidate", 1),
-        lambda: registry.refuse("iris", 1, "golden rows", "here"),
+        lambda: registry.refusals("iris", 1).add("golden rows", "here"),
     ):
         with pytest.raises(StoreError, match=r"cannot write .* in the registry 's3://.*Denied"):
             change()

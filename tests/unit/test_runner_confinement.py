@@ -14,6 +14,7 @@ from unit import runner_models as models
 from predictq_broker.messages import JSON, Code
 from predictq_registry import Package, Registry
 from predictq_sandbox import Confinement
+from predictq_sandbox.landlock import landlock_version
 from predictq_worker.inference import Failed, Limits, Ok
 from predictq_worker.runner import Allowance, Nursery, Runner, RunnerError
 
@@ -98,6 +99,28 @@ def test_a_runner_sees_into_no_other_runner_nor_into_its_worker(
     assert not {str(pid) for pid in (os.getpid(), nursery.pid, other.pid)} & set(seen)
     with Path(f"/proc/{runner.pid}/statm").open() as size:  # its worker still sees how large it is
         assert int(size.read().split()[1]) > 0
+
+
+def test_a_model_writes_nowhere_but_into_a_folder_of_its_own_that_goes_with_it(
+    nursery: Nursery, trap: Package, confinement: Confinement
+) -> None:
+    if not confinement.files:
+        pytest.skip("this kernel has no Landlock")
+    runner = Runner.start(nursery, trap, Limits(), LOAD)
+    try:
+        *ways, folder = told(runner, models.WRITES).split()
+        assert ways == ["temporary", "null"]
+        assert Path(folder).is_dir()
+        assert folder.endswith(f"/{runner.pid}")
+    finally:
+        runner.close()
+    assert not Path(folder).exists()
+
+
+def test_a_model_signals_nobody(runner: Runner, confinement: Confinement) -> None:
+    if not confinement.files or landlock_version() < 6:
+        pytest.skip("this kernel's Landlock knows no signals")
+    assert told(runner, models.SIGNALS) == "nobody"
 
 
 @pytest.mark.parametrize("megabytes", [100, 300])

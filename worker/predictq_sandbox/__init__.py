@@ -7,7 +7,8 @@ nothing fails where the kernel refuses: the report says what could be had.
 """
 
 from predictq_sandbox.confine import Confinement, be_alone, confine
+from predictq_sandbox.landlock import deny_writing
 from predictq_sandbox.restrict import restrict
 from predictq_sandbox.rights import hide
 
-__all__ = ["Confinement", "be_alone", "confine", "hide", "restrict"]
+__all__ = ["Confinement", "be_alone", "confine", "deny_writing", "hide", "restrict"]

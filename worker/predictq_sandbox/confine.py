@@ -3,6 +3,7 @@
 import resource
 from typing import Final, NamedTuple
 
+from predictq_sandbox.landlock import landlock_version
 from predictq_sandbox.namespaces import drop_capabilities, leave_neighbours, leave_network
 from predictq_sandbox.rights import gain_no_privileges, hide
 from predictq_sandbox.seccomp import refuse_calls
@@ -21,6 +22,7 @@ class Confinement(NamedTuple):
         calls: The kernel refuses it sockets to anywhere, other processes' memory, and calls no model needs.
         privileges: No program it starts has more rights than itself.
         capabilities: It has none of root's.
+        files: It can be denied to write any, see `deny_writing`.
         processes: How many there may be at once with its children, or 0 where they cannot be counted apart.
     """
 
@@ -28,6 +30,7 @@ class Confinement(NamedTuple):
     calls: bool
     privileges: bool
     capabilities: bool
+    files: bool
     processes: int
 
     @property
@@ -44,7 +47,7 @@ def confine() -> Confinement:
     # Only in a user namespace of its own does it not count what else this user runs.
     processes = _lower(resource.RLIMIT_NPROC, _PROCESSES) if network else 0
     privileges = gain_no_privileges()
-    return Confinement(network, refuse_calls(), privileges, drop_capabilities(), processes)
+    return Confinement(network, refuse_calls(), privileges, drop_capabilities(), landlock_version() > 0, processes)
 
 
 def be_alone() -> None:

@@ -77,8 +77,8 @@ class BoundedRegistry:
         return self._within(self._fetch_within, model, partial(self._registry.fetch, model, version))
 
     def refuse(self, model: str, version: int, why: str, worker: str) -> None:
-        """As `Registry.refuse`."""
-        self._within(self._answer_within, model, partial(self._registry.refuse, model, version, why, worker))
+        """As `RefusalStore.add`."""
+        self._within(self._answer_within, model, lambda: self._registry.refusals(model, version).add(why, worker))
 
     def _within(self, seconds: float, model: str, question: Callable[[], T]) -> T:
         with self._lock:

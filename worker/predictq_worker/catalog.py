@@ -10,7 +10,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 
 from predictq_broker import Code, Outcome
 from predictq_registry import FEEDBACK, InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
@@ -64,6 +63,8 @@ class Catalog:
             memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
         )
         self._stopped = False
+        self.changed = threading.Event()
+        """Set when a release has loaded, and it is worth another look where routes lead."""
 
     def start(self) -> None:
         """Begin to open routes to what was not asked for before."""
@@ -150,9 +151,11 @@ class Catalog:
         self._refusals.forget(*deployment.key)
         with self._lock:
             stopped = self._stopped
+            led_to = deployment in self._routes.values()
+        if not led_to:
+            self.changed.set()
         if stopped:
             deployment.drain()
-        self._hurry(deployment.model)
         self._residency.loaded(deployment)
 
     def _too_late(self, deployment: Deployment) -> bool:
@@ -199,31 +202,18 @@ class Catalog:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
         wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
-            wanted.update(self._follow(target, current))
+            try:
+                route = self._registry.route(*target)
+            except (RegistryError, OSError):
+                continue  # a registry that is away, or an alias that was removed, stops nothing that serves
+            wanted.update([(target.model, route.version), *self._rollouts.follow(target, route, self)])
+            if route.version != current.version and current.state is not State.LOADING:
+                self._move(target, current, route)
         self._retire_unused(wanted)
         self._residency.look()
 
-    def _follow(self, target: Target, current: Deployment) -> Collection[tuple[str, int]]:
-        """Begin to move one route, or move it, if it points elsewhere; the versions it needs, if we can know."""
-        try:
-            route = self._registry.route(*target)
-        except (RegistryError, OSError):
-            return ()  # a registry that is away, or an alias that was removed, stops nothing that serves
-        wanted = [(target.model, route.version), *self._rollouts.follow(target, route, self)]
-        self._move(target, current, route)
-        return wanted
-
-    def _hurry(self, model: str) -> None:
-        """A release of this model has loaded: whoever waits for it need not wait for the next look."""
-        for target, current in list(self._routes.items()):
-            if target.model == model:
-                with suppress(RegistryError, OSError):
-                    self._move(target, current, self._registry.route(*target))
-
     def _move(self, target: Target, current: Deployment, route: Route) -> None:
         version, rollout = route
-        if version == current.version or current.state is State.LOADING:
-            return
         if rollout is not None and rollout.strategy == "recreate":
             if not self._refusals.reason(target.model, version):
                 self._recreations.begin(target, rollout, self)
@@ -233,8 +223,8 @@ class Catalog:
                 successor = self._deploy(target.model, version)
             except ReleaseRefused:
                 return  # it was tried, and said why; what serves goes on
-            if successor.state is State.SERVING and self._routes.get(target) is current:
-                self._lead(target, successor, current.version)  # otherwise when it has loaded, if it does
+            if successor.state is State.SERVING:  # otherwise the next look finds it loaded, or not
+                self._lead(target, successor, current.version)
 
     @property
     def halted(self) -> frozenset[str]:
@@ -274,7 +264,9 @@ class Catalog:
         except ReleaseRefused as error:
             return str(error)
         deployment.decided.wait()
-        return self._refusals.reason(target.model, version) if deployment.state is State.FAILED else ""
+        if deployment.state is not State.FAILED:
+            return ""
+        return self._refusals.reason(target.model, version) or "it came too late"
 
     def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
         self._routes[target] = deployment

@@ -57,6 +57,7 @@ class Follower:
     def stop(self, timeout: float) -> None:
         """Follow no more; a look that hangs is waited for so many seconds."""
         self._stop.set()
+        self._catalog.changed.set()
         self._thread.join(timeout)
 
     def _run(self) -> None:
@@ -69,7 +70,8 @@ class Follower:
             except Exception:  # whatever a store throws must not end the following
                 _logger.exception("cannot follow the registry; what serves goes on")
             # a store that is slow, or that many models are asked of, is not asked all the time
-            self._stop.wait(max(self._interval, time.monotonic() - began))
+            self._catalog.changed.wait(max(self._interval, time.monotonic() - began))
+            self._catalog.changed.clear()
 
     def _look(self) -> Sequence[str]:
         """Models of the registry, and queues where requests wait for a model that may not exist."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from predictq_broker import JSON, Code, Delivery, Outcome, Result
-from predictq_registry import ExperimentFull, RegistryError, Segment
+from predictq_registry import ExperimentFull, Segment
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.work import Work, failure
 
@@ -34,6 +34,9 @@ class Feedback:
         self._worker: Final = worker
         self._settle: Final = settle
         self._lock: Final = threading.Lock()
+        self.arrived: Final = threading.Event()
+        """Set when somebody waits for `write`."""
+        self._told = ("", "")
         self._exposed: defaultdict[tuple[str, int], dict[str, dict[str, str]]] = defaultdict(dict)
         self._reported: defaultdict[str, list[Delivery]] = defaultdict(list)
 
@@ -55,11 +58,13 @@ class Feedback:
                 continue
             with self._lock:
                 self._reported[work.delivery.request.model].append(work.delivery)
+            self.arrived.set()
         if refused:
             self._settle(refused)
 
     def write(self) -> None:
         """Write down what has come, and answer those who reported; what cannot be written waits for the next time."""
+        self.arrived.clear()
         with self._lock:
             exposed, self._exposed = self._exposed, defaultdict(dict)
             reported, self._reported = self._reported, defaultdict(list)
@@ -68,7 +73,7 @@ class Feedback:
                 self._registry.record(model, began, self._worker, Segment(exposed=arms))
             except ExperimentFull:
                 continue
-            except (RegistryError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  whatever it was, nothing may be lost
                 self._later(model, error)
                 with self._lock:
                     for arm, requests in arms.items():
@@ -76,13 +81,15 @@ class Feedback:
         for model, deliveries in reported.items():
             try:
                 self._settle(self._answered(model, deliveries))
-            except (RegistryError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  whatever it was, those who reported must be answered
                 self._later(model, error)
                 with self._lock:
                     self._reported[model] += deliveries
 
     def _later(self, model: str, error: Exception) -> None:
-        _logger.warning("cannot write down an experiment yet", extra={"model": model, "why": str(error)})
+        if (model, str(error)) != self._told:
+            self._told = model, str(error)
+            _logger.warning("cannot write down an experiment yet", extra={"model": model, "why": str(error)})
 
     def _answered(self, model: str, deliveries: list[Delivery]) -> list[Outcome]:
         began = self._registry.newest_experiment(model)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -84,6 +85,7 @@ class Rollouts:
     def stop(self, timeout: float) -> None:
         """Say nothing more, and write down the rest."""
         self._stop.set()
+        self.feedback.arrived.set()
         self._thread.join(timeout)
         self.feedback.write()
 
@@ -156,16 +158,22 @@ class Rollouts:
             releases.route(works)
 
     def _run(self) -> None:
-        while not self._stop.wait(_LOOK):
+        due = 0.0
+        while not self._stop.is_set():
+            self.feedback.arrived.wait(_LOOK)
             self.feedback.write()
-            for split in list(self._splits.values()):
-                try:
-                    self._speak_up(split)
-                except (RegistryError, OSError) as error:
-                    about = {"model": split.target.model, "why": str(error)}
-                    _logger.warning("cannot carry on with the rollout", extra=about)
-                except Exception:  # whatever it was, the other rollouts go on
-                    _logger.exception("a look at the rollout went wrong", extra={"model": split.target.model})
+            if time.monotonic() >= due:
+                due = time.monotonic() + _LOOK
+                for split in list(self._splits.values()):
+                    self._look_at(split)
+
+    def _look_at(self, split: Split) -> None:
+        try:
+            self._speak_up(split)
+        except (RegistryError, OSError) as error:
+            split.complain(str(error))
+        except Exception:  # whatever it was, the other rollouts go on
+            _logger.exception("a look at the rollout went wrong", extra={"model": split.target.model})
 
     def _speak_up(self, split: Split) -> None:
         seen = split.rollout

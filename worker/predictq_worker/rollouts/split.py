@@ -1,5 +1,6 @@
 """One rollout as this worker takes part in it: which requests are the challenger's."""
 
+import logging
 import math
 import threading
 import time
@@ -14,6 +15,8 @@ from predictq_worker.rollouts.tally import Tally
 from predictq_worker.work import SHADOW, Work
 
 __all__ = ["Split"]
+
+_logger = logging.getLogger(__name__)
 
 
 class Split:
@@ -40,6 +43,7 @@ class Split:
         self.trouble = ""
         self.tally = Tally(worker)
         self.shadow = Shadow()
+        self._told = ""
         self._worker = worker
         self._room = room
         self._salt = f"{target.model}/{rollout.began}"
@@ -50,6 +54,12 @@ class Split:
         """The document says so now."""
         if rollout != self.rollout:
             self.rollout, self.since = rollout, time.monotonic()
+
+    def complain(self, why: str) -> None:
+        """Say once why this worker cannot say what it has to say to the rollout."""
+        if why != self._told:
+            self._told = why
+            _logger.warning("cannot carry on with the rollout", extra={"model": self.target.model, "why": why})
 
     @property
     def waited(self) -> float:

@@ -13,15 +13,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
-__all__ = [
-    "arm_lifeline",
-    "die_before_the_parent",
-    "give_way",
-    "kill_group",
-    "private_of",
-    "rss_of",
-    "set_name",
-]
+__all__ = ["arm_lifeline", "die_before_the_parent", "give_way", "kill_group", "private_of", "rss_of", "set_name"]
 
 _F_SETSIG: Final = 10
 _PR_SET_NAME: Final = 15

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 import orjson
@@ -16,6 +17,7 @@ from predictq_sandbox import Confinement, restrict
 from predictq_worker.runner.environment import runner_environment
 from predictq_worker.runner.errors import RunnerDied
 from predictq_worker.runner.messages import MAX_CONTROL_BYTES
+from predictq_worker.runner.scratch import Scratch
 
 __all__ = ["Allowance", "Birth", "Nursery"]
 
@@ -78,6 +80,7 @@ class Nursery:
         self._lock: Final = threading.Lock()
         self._living: _Living | None = None
         self._confinement: Confinement | None = None
+        self._scratch: Scratch | None = None
         self._generation = 0
         self._closed = False
 
@@ -92,6 +95,9 @@ class Nursery:
         with self._lock:
             self._closed = True
             self._put_away()
+            if self._scratch is not None:
+                self._scratch.close()
+                self._scratch = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -138,6 +144,8 @@ class Nursery:
     def reap(self, birth: Birth) -> int | None:
         """The wait status of a child that has ended; None where nobody knows it any more."""
         with self._lock:
+            if self._scratch is not None:
+                self._scratch.forget(birth.pid)
             if self._living is None or birth.birthplace != self._generation:
                 return _reap_orphan(birth.pid)
             match self._ask(self._living, {"op": "reap", "pid": birth.pid}, ()):
@@ -176,7 +184,8 @@ class Nursery:
         if self._living is None:
             self._generation += 1
             self._confinement = None
-            self._living = _spawn(self._threads)
+            self._scratch = self._scratch or Scratch.make()
+            self._living = _spawn(self._threads, self._scratch.path)
         return self._living
 
     def _put_away(self) -> None:
@@ -191,14 +200,17 @@ class Nursery:
             living.process.wait()
 
 
-def _spawn(threads: int) -> _Living:
+def _spawn(threads: int, scratch: Path | None) -> _Living:
+    environment = runner_environment(os.environ, sys.path, threads)
+    if scratch is not None:
+        environment["TMPDIR"] = str(scratch)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:
             process = subprocess.Popen(  # noqa: S603  our own program
                 [sys.executable, "-P", "-c", _PROGRAM],
                 stdin=theirs.fileno(),
-                env=runner_environment(os.environ, sys.path, threads),
+                env=environment,
                 close_fds=True,
             )
         except OSError as error:

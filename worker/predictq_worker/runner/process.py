@@ -11,7 +11,7 @@ import numpy as np
 
 from predictq_broker.failpoints import reached
 from predictq_registry import InvalidRelease, Loaded
-from predictq_sandbox import be_alone
+from predictq_sandbox import be_alone, deny_writing
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.runner.errors import ReleaseRefused
 from predictq_worker.runner.frames import Buffer, Frame, read_frame, write_buffers
@@ -26,9 +26,12 @@ from predictq_worker.runner.messages import (
     read_load,
     refusal_reply,
 )
+from predictq_worker.runner.scratch import own_folder
 
 __all__ = ["run"]
 
+_ELSEWHERE: Final = ("/dev/null", "/dev/zero", "/dev/shm")  # noqa: S108  shared memory of joblib is no file of ours
+_NOWHERE: Final = "/dev/null"
 _ANY_NUMBER: Final = 1 << 32
 _ANY_SIZE: Final = 1 << 48
 
@@ -46,6 +49,7 @@ def run(channel: int, lifeline: int) -> int:
     arm_lifeline(lifeline)
     die_before_the_parent()
     be_alone()
+    deny_writing(but=[own_folder(os.getpid()) or _NOWHERE, *_ELSEWHERE])
     set_name("pq-runner")
     np.random.seed()  # noqa: NPY002  the global state that models use must not be the same in every runner
     with socket.socket(fileno=channel) as connection:
