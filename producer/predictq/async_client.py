@@ -52,7 +52,7 @@ class AsyncClient:
         try:
             return await future
         except asyncio.CancelledError:
-            if not future.cancelled():
+            if future.done() and not future.cancelled():
                 future.exception()  # it came in the same moment: let nobody complain that it was not looked at
             raise
 
