@@ -235,7 +235,7 @@ def shell(folder: Path, block: str, **variables: str) -> str:
 
 
 def test_a_request_typed_with_redis_cli_is_answered(server: RedisServer, registry_url: str, tmp_path: Path) -> None:
-    with workers(1, server.url, registry_url):
+    with workers(1, server.url, registry_url, models="iris"):
         typed(server, tmp_path, "redis-cli XADD 'predictq:{iris}:requests:normal' '*' body from-nobody")
         first = typed(server, tmp_path, runnable(PROTOCOL, "redis-cli")).split("\n")
         shown = section(PROTOCOL, "Ask and read the answer").split("```text\n")[1]

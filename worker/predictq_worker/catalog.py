@@ -274,9 +274,7 @@ class Catalog:
         except ReleaseRefused as error:
             return str(error)
         deployment.decided.wait()
-        if deployment.state is not State.FAILED:
-            return ""
-        return self._refusals.reason(target.model, version) or "it came too late"
+        return self._refusals.reason(target.model, version) if deployment.state is State.FAILED else ""
 
     def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
         self._routes[target] = deployment
