@@ -128,6 +128,13 @@ class Batcher:
             self._last.clear()
             self._changed.notify_all()
 
+    @property
+    def waits_until(self) -> float | None:
+        """When the last deadline of what is queued passes; None if nothing is queued."""
+        with self._changed:
+            queued = [*self._alone, *(work for group in self._groups.values() for work in group)]
+        return max((work.delivery.expires for work in queued), default=None)
+
     def put_last(self, works: list[Work]) -> bool:
         """Queue work that is nobody's: it runs one by one when there is no other, and is forgotten on `clear`."""
         with self._changed:
@@ -135,13 +142,6 @@ class Batcher:
                 self._last.extend(works)
                 self._changed.notify_all()
             return not self._closed
-
-    @property
-    def waits_until(self) -> float | None:
-        """When the last deadline of what is queued passes; None if nothing is queued."""
-        with self._changed:
-            queued = [*self._alone, *(work for group in self._groups.values() for work in group)]
-        return max((work.delivery.expires for work in queued), default=None)
 
     def withdraw(self, route: str) -> list[Work]:
         """Hand back what is queued on that route; the rest stays, and so does the batcher."""
