@@ -91,7 +91,7 @@ class Audit:
     def answered(self) -> int:
         return len(self.results)
 
-    def wait_for_all(self, timeout: float = 60.0) -> None:
+    def wait_for_all(self, timeout: float = 120.0) -> None:
         """Wait until every accepted request was answered at least once."""
         eventually(lambda: self.answered == self.accepted, f"all of {self.accepted} answers", timeout)
 

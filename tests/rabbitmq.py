@@ -108,7 +108,7 @@ class RabbitServer:
         assert done.returncode == 0, f"rabbitmqctl {arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, timeout: float = 60.0) -> Self:
+    def start(self, timeout: float = 180.0) -> Self:
         """Start it and wait until it answers."""
         self._configure()
         if self._names is None:

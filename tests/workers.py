@@ -28,7 +28,7 @@ def python_env(**variables: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, **variables}
 
 
-def eventually(condition: Callable[[], Any], what: str, timeout: float = 20.0) -> Any:
+def eventually(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
     """Wait until `condition()` is true, and return what it returned; fail with `what` if it never is."""
     end = time.monotonic() + timeout
     while not (found := condition()):
@@ -111,7 +111,7 @@ class WorkerProcess:
             with error:
                 return error.code, error.read().decode()
 
-    def wait_ready(self, timeout: float = 40.0) -> Self:
+    def wait_ready(self, timeout: float = 90.0) -> Self:
         """Wait until it says that it can answer."""
         eventually(lambda: self.get("/readyz")[0] == 200, "the worker is ready", timeout)
         return self
@@ -132,7 +132,7 @@ class WorkerProcess:
         """Its exit code; None while it runs."""
         return self._process.poll()
 
-    def wait(self, timeout: float = 40.0) -> int:
+    def wait(self, timeout: float = 90.0) -> int:
         """Wait until it ends by itself; returns its exit code."""
         return self._process.wait(timeout)
 
@@ -145,7 +145,7 @@ class WorkerProcess:
         self._process.kill()
         self._process.wait(10)
 
-    def stop(self, timeout: float = 40.0) -> int:
+    def stop(self, timeout: float = 90.0) -> int:
         """SIGTERM, and wait; returns its exit code."""
         if self._process.poll() is None:
             self._process.terminate()

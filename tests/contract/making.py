@@ -86,7 +86,7 @@ def drain(inbox: Inbox) -> list[Result]:
     return found
 
 
-def eventually(condition: Callable[[], T], timeout: float = 10.0) -> T:
+def eventually(condition: Callable[[], T], timeout: float = 40.0) -> T:
     """What `condition` returns as soon as it is true; fails if it never is."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
@@ -116,7 +116,7 @@ class Background:
         except BaseException as error:  # noqa: BLE001  raised again by `result`, in the test's own thread
             self._error = error
 
-    def result(self, timeout: float = 20.0) -> Any:
+    def result(self, timeout: float = 60.0) -> Any:
         self._thread.join(timeout)
         assert not self._thread.is_alive(), f"still running after {timeout} s"
         if self._error is not None:
