@@ -50,12 +50,12 @@ def broker(url: str) -> Iterator[Broker]:
         yield broker
 
 
-def channel_of(url: str) -> Any:
+@contextlib.contextmanager
+def channel_of(url: str) -> Iterator[Any]:
     """A channel of a program that is not ours."""
     place, _, vhost = url.rpartition("@")[2].partition("/")
-    connection = amqp.Connection(place, virtual_host=vhost)
-    connection.connect()
-    return connection.channel()
+    with amqp.Connection(place, virtual_host=vhost) as connection:
+        yield connection.channel()
 
 
 def links(consumer: Any) -> tuple[Any, Any]:
@@ -186,25 +186,23 @@ def test_renewing_keeps_a_lease_that_silence_loses(broker: Broker) -> None:
 
 def test_a_queue_that_is_removed_is_made_again_by_whoever_uses_it(url: str, broker: Broker, consumer: Consumer) -> None:
     hold(broker, consumer, ask("a"))
-    channel = channel_of(url)
-    channel.queue_delete(NORMAL)
+    with channel_of(url) as channel:
+        channel.queue_delete(NORMAL)
 
-    def received() -> list[str]:
-        with contextlib.suppress(BrokerUnavailable):  # reading a queue that is half removed breaks the server's side
-            return ids(receive(consumer, wait=1))
-        return []
+        def received() -> list[str]:
+            with contextlib.suppress(BrokerUnavailable):  # reading a queue that is half removed breaks their side
+                return ids(receive(consumer, wait=1))
+            return []
 
-    waiting = in_background(lambda: eventually(received))
-    send(broker, ask("b"))
-    assert waiting.result() == ["b"]
-    channel.connection.close()
+        waiting = in_background(lambda: eventually(received))
+        send(broker, ask("b"))
+        assert waiting.result() == ["b"]
 
 
 def test_queues_made_by_somebody_else_are_used_as_they_are(url: str, broker: Broker, consumer: Consumer) -> None:
-    channel = channel_of(url)
-    channel.queue_declare(NORMAL, durable=True, auto_delete=False, arguments={"x-max-length": 7})
-    assert ids(hold(broker, consumer, ask("a"))) == ["a"]
-    channel.connection.close()
+    with channel_of(url) as channel:
+        channel.queue_declare(NORMAL, durable=True, auto_delete=False, arguments={"x-max-length": 7})
+        assert ids(hold(broker, consumer, ask("a"))) == ["a"]
 
 
 def test_with_an_alarm_sends_and_answers_are_refused_in_time_and_nothing_is_lost(
@@ -237,26 +235,24 @@ def test_an_answer_that_comes_again_is_handed_out_once(
 ) -> None:
     (delivery,) = hold(broker, consumer, ask("a", reply_to=inbox.name))
     consumer.settle([answer(delivery)])
-    channel = channel_of(url)
-    headers = {"id": "a", "status": "ok", "model": "iris"}
-    channel.basic_publish(
-        amqp.Message(b"again", application_headers=headers), routing_key=f"predictq.results.{inbox.name}"
-    )
-    channel.connection.close()
+    with channel_of(url) as channel:
+        headers = {"id": "a", "status": "ok", "model": "iris"}
+        channel.basic_publish(
+            amqp.Message(b"again", application_headers=headers), routing_key=f"predictq.results.{inbox.name}"
+        )
     assert [result.body for result in [*inbox.receive(5), *inbox.receive(0.2)]] == [b"[0]"]
 
 
 def test_amqps_own_properties_stand_in_for_headers(url: str, consumer: Consumer) -> None:
     receive(consumer)
-    channel = channel_of(url)
-    message = amqp.Message(b"[[1]]", correlation_id="a", reply_to="answers", content_type="application/json")
-    channel.basic_publish(message, routing_key=NORMAL)
-    (delivery,) = receive(consumer, wait=5)
-    assert (delivery.request.id, delivery.request.reply_to, delivery.fault) == ("a", "answers", None)
-    consumer.settle([answer(delivery)])
-    reply = eventually(lambda: channel.basic_get("predictq.results.answers"))
-    assert (reply.headers["model"], reply.headers["id"], reply.properties["correlation_id"]) == ("iris", "a", "a")
-    channel.connection.close()
+    with channel_of(url) as channel:
+        message = amqp.Message(b"[[1]]", correlation_id="a", reply_to="answers", content_type="application/json")
+        channel.basic_publish(message, routing_key=NORMAL)
+        (delivery,) = receive(consumer, wait=5)
+        assert (delivery.request.id, delivery.request.reply_to, delivery.fault) == ("a", "answers", None)
+        consumer.settle([answer(delivery)])
+        reply = eventually(lambda: channel.basic_get("predictq.results.answers"))
+        assert (reply.headers["model"], reply.headers["id"], reply.properties["correlation_id"]) == ("iris", "a", "a")
 
 
 @pytest.mark.parametrize(
@@ -273,13 +269,12 @@ def test_amqps_own_properties_stand_in_for_headers(url: str, consumer: Consumer)
 )
 def test_headers_of_any_type_break_nothing(url: str, consumer: Consumer, headers: dict[str, Any]) -> None:
     receive(consumer)
-    channel = channel_of(url)
-    channel.basic_publish(amqp.Message(b"[[1]]", application_headers=headers), routing_key=NORMAL)
-    (delivery,) = receive(consumer, wait=5)
-    assert delivery.request.body == b"[[1]]"
-    consumer.release([delivery])
-    assert len(receive(consumer, wait=5)) == 1
-    channel.connection.close()
+    with channel_of(url) as channel:
+        channel.basic_publish(amqp.Message(b"[[1]]", application_headers=headers), routing_key=NORMAL)
+        (delivery,) = receive(consumer, wait=5)
+        assert delivery.request.body == b"[[1]]"
+        consumer.release([delivery])
+        assert len(receive(consumer, wait=5)) == 1
 
 
 def test_accepted_requests_survive_the_death_of_the_server(tmp_path: Path) -> None:
@@ -355,9 +350,9 @@ def test_a_result_stays_however_often_its_readers_die(url: str, broker: Broker, 
     (delivery,) = hold(broker, consumer, ask("a", reply_to="answers"))
     consumer.settle([answer(delivery)])
     for _ in range(25):  # RabbitMQ 4 drops after 20 what has no limit of its own
-        channel = channel_of(url)
-        eventually(lambda c=channel: c.basic_get("predictq.results.answers"))  # type: ignore[misc]  # bound now
-        channel.connection.collect()
+        with channel_of(url) as channel:
+            eventually(lambda c=channel: c.basic_get("predictq.results.answers"))  # type: ignore[misc]  # bound now
+            channel.connection.collect()
     subscription = broker.subscription("answers")
     try:
         (result,) = eventually(lambda: subscription.receive(1, 1.0))
