@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from predictq_broker.messages import Result
 from predictq_broker.names import INBOX_PREFIX, new_inbox_name
@@ -24,6 +24,11 @@ __all__ = ["RedisInbox"]
 _MOST = 4096
 """Entries read at once."""
 _BUNDLE = f"{INBOX_PREFIX}bundle."
+_FORGET: Final = """
+redis.call('XTRIM', KEYS[1], 'MINID', ARGV[1])
+if redis.call('DECRBY', KEYS[2], ARGV[2]) <= 0 then redis.call('UNLINK', KEYS[2]) end
+"""
+"""A server without memory refuses DECRBY, but not in a script that has already written."""
 
 
 class _Read(NamedTuple):
@@ -126,9 +131,11 @@ class RedisInbox:
         for stream in self._read.keys() & set(streams):
             last, more = self._read[stream]
             milliseconds, _, sequence = last.decode().partition("-")
-            pipeline.xtrim(stream, minid=f"{milliseconds}-{int(sequence) + 1}", approximate=False)
+            keep = f"{milliseconds}-{int(sequence) + 1}"
             if more:
-                pipeline.decrby(_more(stream), more)
+                command(pipeline, "EVAL", _FORGET, 2, stream, _more(stream), keep, more)
+            else:
+                pipeline.xtrim(stream, minid=keep, approximate=False)
         now = time.monotonic()
         if now - self._signed.get(streams[0], 0.0) > self._ttl / 3:
             for stream in streams:
