@@ -159,6 +159,7 @@ def test_a_network_that_is_slow_in_any_way_makes_nothing_wrong_or_double(
         url = server.url.replace(f":{server.port}/", f":{proxy.port}/")
         with workers(1, url, registry_url, models="iris") as (worker,):
             for how, toxic in SLOW.items():
+                before = proxy.harmed
                 with proxy.toxic(**toxic), Audit(url, trained) as audit:
                     audit.ask(20)
                     audit.ask(20)
@@ -166,6 +167,7 @@ def test_a_network_that_is_slow_in_any_way_makes_nothing_wrong_or_double(
                     assert (len(audit.results), audit.wrong) == (40, []), how
                     assert set(audit.results.values()) == {1}, how
                     assert worker.get("/readyz")[0] == 200, how
+                assert proxy.harmed - before > 100, how
 
 
 @pytest.fixture(scope="module")

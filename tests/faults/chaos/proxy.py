@@ -49,7 +49,7 @@ class Proxy:
     Attributes:
         port: Where to connect.
         upstream: The server's port; it may change, for connections to come.
-        harmed: How many connections were cut, reset, held up or refused so far: the proof that a fault happened.
+        harmed: How many connections or chunks were cut, reset, held up, sliced or refused: the proof of a fault.
     """
 
     def __init__(self, upstream: int) -> None:
@@ -188,8 +188,9 @@ class _Link:
 
     async def _suffer(self, size: int) -> None:
         toxics = self._proxy.toxics
-        if toxics.latency or toxics.bandwidth:
+        if toxics.slicer or toxics.latency or toxics.bandwidth:
             self._proxy.harmed += 1
+        if toxics.latency or toxics.bandwidth:
             await asyncio.sleep(toxics.latency + (size / toxics.bandwidth if toxics.bandwidth else 0.0))
         if toxics.timeout:
             self._proxy.harmed += 1
