@@ -123,10 +123,11 @@ class WorkerProcess:
 
     def runners(self) -> list[int]:
         """Its runners: what its nursery forked."""
-        direct = [
-            int(word) for task in Path(f"/proc/{self.pid}/task").glob("*/children") for word in task.read_text().split()
-        ]
-        return [runner for nursery in direct for runner in children(nursery)]
+        return [runner for nursery in self.nurseries() for runner in children(nursery)]
+
+    def nurseries(self) -> list[int]:
+        """What it started itself: its one nursery, unless that is gone."""
+        return _direct_children(self.pid)
 
     def code(self) -> int | None:
         """Its exit code; None while it runs."""

@@ -130,8 +130,7 @@ def no_more_processes(pids: list[int]) -> Iterator[None]:
 
 
 def nursery_of(worker: WorkerProcess) -> int:
-    tasks = Path(f"/proc/{worker.pid}/task").glob("*/children")
-    return next(int(word) for task in tasks for word in task.read_text().split())
+    return worker.nurseries()[0]
 
 
 def test_a_worker_that_may_start_no_process_is_unready_and_serves_again_when_it_may(

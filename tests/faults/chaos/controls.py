@@ -3,6 +3,7 @@
 Each takes one safeguard away, in the worker's process alone; nothing in the product knows of them.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
@@ -29,11 +30,11 @@ def _never_reclaim() -> None:
     """Nobody takes over from the dead."""
     from predictq_worker.keeper import Keeper
 
-    Keeper._keep = lambda self: self._consumer.renew() and None  # type: ignore[method-assign,assign]  # that is the point
+    _replace(Keeper, "_keep", lambda self: self._consumer.renew() and None)
 
 
 def _no_gate() -> None:
-    """A result is published whether or not the request is still ours."""
+    """A result is published whether or not the request is still ours, and late, so that a stop comes in between."""
     _no_gate_on_redis()
     _no_gate_on_sqlite()
 
@@ -41,6 +42,7 @@ def _no_gate() -> None:
 def _no_gate_on_redis() -> None:
     from predictq_broker.redis import scripts
     from predictq_broker.redis.consumer import RedisConsumer
+    from predictq_broker.redis.leases import Leased
 
     safe = scripts.source
 
@@ -48,16 +50,16 @@ def _no_gate_on_redis() -> None:
         text = safe(name)
         if name != "settle":
             return text
-        open_ = text.replace("if not owns(KEYS[4], consumer) then return {0} end", "")
-        ajar = open_.replace("if redis.call('XACK', KEYS[stream], group, entry) == 0 then return false end", "")
-        assert ajar != open_ != text, "the script no longer reads as it did when this control was written"
-        return ajar
+        text = _without(text, "if not owns(KEYS[4], consumer) then return {0} end", "")
+        return _without(text, "unpack(ARGV, run.first, last)) == run.count then", "unpack(ARGV, run.first, last)) then")
 
-    scripts.source = unsafe  # type: ignore[assignment]  # that is the point
-    RedisConsumer._owns = lambda *_: True  # type: ignore[method-assign]  # as above
+    _replace(scripts, "source", unsafe)
+    _replace(Leased, "holds", lambda *_: True)
+    _late(RedisConsumer, "settle")
 
 
 def _no_gate_on_sqlite() -> None:
+    from predictq_broker.sqlite.consumer import SqliteConsumer
     from predictq_broker.sqlite.lease import Lease
 
     safe = Lease.surrender
@@ -65,7 +67,29 @@ def _no_gate_on_sqlite() -> None:
     def unsafe(self: Any, connection: Any, tags: Sequence[Any]) -> dict[int, int]:
         return dict.fromkeys((tag[0] for tag in tags), 1) | safe(self, connection, tags)
 
-    Lease.surrender = unsafe  # type: ignore[method-assign]  # that is the point
+    _replace(Lease, "surrender", unsafe)
+    _replace(Lease, "is_under", lambda *_: True)
+    _late(SqliteConsumer, "settle")
+
+
+def _late(owner: Any, name: str) -> None:
+    safe = getattr(owner, name)
+
+    def late(self: Any, outcomes: Any) -> Any:
+        time.sleep(0.05)
+        return safe(self, outcomes)
+
+    _replace(owner, name, late)
+
+
+def _replace(owner: Any, name: str, unsafe: Any) -> None:
+    assert hasattr(owner, name), f"{owner} has no {name} any more: this control was written for another tree"
+    setattr(owner, name, unsafe)
+
+
+def _without(text: str, safeguard: str, nothing: str) -> str:
+    assert safeguard in text, "the script no longer reads as it did when this control was written"
+    return text.replace(safeguard, nothing)
 
 
 def _ack_first() -> None:
@@ -80,8 +104,8 @@ def _ack_first() -> None:
             self._generation.reading.ack([delivery.tag.arrival.tag for delivery in deliveries])
         return deliveries
 
-    KombuConsumer.receive = unsafe  # type: ignore[method-assign]  # that is the point
-    KombuConsumer._part = lambda _self, generation, _arrivals, posts: generation.publish(posts)  # type: ignore[method-assign,assign]  # as above
+    _replace(KombuConsumer, "receive", unsafe)
+    _replace(KombuConsumer, "_part", lambda _self, generation, _arrivals, posts: generation.publish(posts))
 
 
 def _mixed_answers() -> None:
@@ -94,7 +118,7 @@ def _mixed_answers() -> None:
         answers = predicted.answers
         return safe(self, batch, predicted._replace(answers=[*answers[1:], *answers[:1]]), started)
 
-    Replica._outcomes = unsafe  # type: ignore[method-assign]  # that is the point
+    _replace(Replica, "_outcomes", unsafe)
 
 
 CONTROLS: Final = {
