@@ -13,9 +13,6 @@ needs them, so that a process which only follows aliases stays light.
 
 from predictq_registry.aliases import AliasChange, Aliases
 from predictq_registry.cache import Cache, Progress, Stage
-from predictq_registry.columns import Checked, Column
-from predictq_registry.comparison import Comparison, Contrast, Pair, contrast
-from predictq_registry.effect import Effect, Group, effect_of, group_of
 from predictq_registry.errors import (
     InputError,
     InvalidKey,
@@ -28,18 +25,21 @@ from predictq_registry.errors import (
     UnknownRef,
     UntrustedRelease,
 )
-from predictq_registry.experiments import FEEDBACK, ExperimentFull, ExperimentStore, Segment
-from predictq_registry.judging import Verdict, bucket, judge
+from predictq_registry.inputs.columns import Checked, Column
+from predictq_registry.inputs.signature import Signature
 from predictq_registry.keys import PublicKey, SigningKey
 from predictq_registry.loading import Loaded, Verified, load, verify
 from predictq_registry.manifest import Golden, Manifest, ReleaseFile
-from predictq_registry.observations import Arm, Report, Seen, together
 from predictq_registry.package import Package
 from predictq_registry.refusals import Refusal
 from predictq_registry.registry import DEFAULT_URL, Registry
-from predictq_registry.rollout import CHALLENGER, CHAMPION, Guards, Rollout, Route, point
+from predictq_registry.rollouts.comparison import Comparison, Contrast, Pair, contrast
+from predictq_registry.rollouts.effect import Effect, Group, effect_of, group_of
+from predictq_registry.rollouts.experiments import FEEDBACK, ExperimentFull, ExperimentStore, Segment
+from predictq_registry.rollouts.judging import Verdict, bucket, judge
+from predictq_registry.rollouts.observations import Arm, Report, Seen, together
+from predictq_registry.rollouts.rollout import CHALLENGER, CHAMPION, Guards, Rollout, Route, point
 from predictq_registry.runtimes import Content, Runtime
-from predictq_registry.signature import Signature
 from predictq_registry.signing import ReleaseSignature
 from predictq_registry.trust import Demand, Trust
 

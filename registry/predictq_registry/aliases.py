@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from predictq_registry.clock import now
 from predictq_registry.errors import RegistryError, StoreError
-from predictq_registry.rollout import Rollout
+from predictq_registry.rollouts.rollout import Rollout
 from predictq_registry.storage import Storage
 
 __all__ = ["Action", "AliasChange", "AliasLog", "Aliases", "Step"]

@@ -13,7 +13,7 @@ from predictq_registry.trial import try_method
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from predictq_registry.learn import Learnt
+    from predictq_registry.inputs.learn import Learnt
 
 __all__ = ["PARITY", "Converted", "convert"]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.learn import Learnt
+from predictq_registry.inputs.learn import Learnt
+from predictq_registry.inputs.samples import spread
 from predictq_registry.manifest import METHODS, Golden
-from predictq_registry.samples import spread
 from predictq_registry.trial import try_method
 
 __all__ = ["record", "working_methods"]

@@ -12,7 +12,7 @@ from predictq_registry.manifest import Manifest, sha256_of
 from predictq_registry.runtimes import Content, Runtime, runtime_named
 
 if TYPE_CHECKING:
-    from predictq_registry.columns import Outputs
+    from predictq_registry.inputs.columns import Outputs
     from predictq_registry.manifest import ReleaseFile
     from predictq_registry.package import Package
     from predictq_registry.trust import Trust

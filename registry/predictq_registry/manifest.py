@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError
 
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.signature import Signature
+from predictq_registry.inputs.signature import Signature
 
 __all__ = ["MAX_MANIFEST_BYTES", "METHODS", "SCHEMA", "Golden", "Manifest", "ReleaseFile", "sha256_of"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from predictq_registry.columns import Outputs, Value
+from predictq_registry.inputs.columns import Outputs, Value
 
 __all__ = ["call", "jsonable", "per_row", "same"]
 

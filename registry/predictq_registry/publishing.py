@@ -12,7 +12,7 @@ from predictq_registry.clock import now
 from predictq_registry.conversion import Converted, convert
 from predictq_registry.errors import InvalidRelease
 from predictq_registry.golden import record, working_methods
-from predictq_registry.learn import learn
+from predictq_registry.inputs.learn import learn
 from predictq_registry.libraries import libraries_of
 from predictq_registry.loading import Loaded, open_content, require_predict
 from predictq_registry.manifest import MAX_MANIFEST_BYTES, Manifest, ReleaseFile, sha256_of
@@ -24,8 +24,8 @@ from predictq_registry.runtimes.mlflow import SCHEME, local_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from predictq_registry.learn import Learnt
-    from predictq_registry.samples import SampleSource
+    from predictq_registry.inputs.learn import Learnt
+    from predictq_registry.inputs.samples import SampleSource
 
 __all__ = ["Draft", "prepare"]
 

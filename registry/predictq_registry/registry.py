@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from predictq_registry.aliases import AliasChange, Aliases, AliasLog, Step
 from predictq_registry.clock import whoever
-from predictq_registry.errors import InvalidRelease, UnknownModel, UnknownRef
-from predictq_registry.experiments import ExperimentStore, newest_experiment
+from predictq_registry.errors import UnknownModel, UnknownRef
 from predictq_registry.keys import SigningKey, key_path
-from predictq_registry.manifest import Manifest
 from predictq_registry.names import check_alias, check_model, is_name, is_version, shown
-from predictq_registry.observations import ObservationStore, forget_old, newest_rollout
-from predictq_registry.package import Package
 from predictq_registry.refusals import RefusalStore
-from predictq_registry.rollout import Rollout, Route
-from predictq_registry.signing import SignatureStore, sign
-from predictq_registry.steps import Changed, back, beginning, carried_on
+from predictq_registry.releases import ReleaseStore
+from predictq_registry.rollouts.experiments import ExperimentStore, newest_experiment
+from predictq_registry.rollouts.observations import ObservationStore, forget_old, newest_rollout
+from predictq_registry.rollouts.rollout import Rollout, Route
+from predictq_registry.rollouts.steps import Changed, back, beginning, carried_on
 from predictq_registry.storage import open_storage
 
 if TYPE_CHECKING:
@@ -26,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from predictq_registry.cache import Cache
-    from predictq_registry.manifest import ReleaseFile
-    from predictq_registry.publishing import Draft
-    from predictq_registry.samples import SampleSource
+    from predictq_registry.inputs.samples import SampleSource
+    from predictq_registry.manifest import Manifest
+    from predictq_registry.package import Package
     from predictq_registry.signing import ReleaseSignature
 
 __all__ = ["DEFAULT_URL", "Registry"]
@@ -59,7 +55,7 @@ class Registry:
         """`cache`: where files of a remote store are kept; a store on this machine needs none."""
         self.url = url
         self._storage = open_storage(url)
-        self._cache = cache if self._storage.remote else None
+        self._releases = ReleaseStore(self._storage, url, cache if self._storage.remote else None)
         self._newest: dict[str, Aliases] = {}
 
     def publish(  # noqa: PLR0913  what a release is made of, by name
@@ -107,73 +103,51 @@ class Registry:
         key = SigningKey.ensure(key_path()) if signer == "own" else signer
         about: dict[str, Any] = {"metrics": metrics or {}, "author": whoever(author), "note": note}
         draft = prepare(model, artefact, sample, formats=formats, **about)
-        manifest = self._store(draft, key)
+        manifest = self._releases.add(draft, key)
         for sentence in draft.remarks:
             remark(sentence)
         if alias is not None:
             self.set_alias(model, alias, manifest.version, author=author, note=note)
         return manifest
 
-    def _store(self, draft: Draft, key: SigningKey | None) -> Manifest:
-        model = draft.manifest.model
-        for file in draft.manifest.files:
-            self._storage.write_once(_file_path(model, file.sha256), draft.files[file.name])
-        for version in count(max(self._versions(model), default=0) + 1):
-            data = draft.manifest.model_copy(update={"version": version}).to_bytes()
-            manifest = Manifest.read(data)
-            if key is not None:  # before the release exists, so that it never exists unsigned
-                SignatureStore(self._storage, model).add(sign(key, data), data)
-            if self._storage.create_exclusive(_manifest_path(model, version), data):
-                return manifest
-        raise AssertionError  # `count` never ends
-
     def sign(self, model: str, version: int, key: SigningKey) -> ReleaseSignature:
         """Sign a release that exists; those who signed it before have done so all the same."""
-        _, data = self._manifest(model, version)
-        signature = sign(key, data)
-        SignatureStore(self._storage, model).add(signature, data)
-        return signature
+        self._require(model, version)
+        return self._releases.sign(model, version, key)
 
     def signatures(self, model: str, version: int) -> tuple[ReleaseSignature, ...]:
         """What is stored as signatures of one release, unverified."""
-        _, data = self._manifest(model, version)
-        return SignatureStore(self._storage, model).read(data)
-
-    def refusals(self, model: str, version: int) -> RefusalStore:
-        """Why workers did not let this release serve."""
-        return RefusalStore(self._storage, check_model(model), version)
+        self._require(model, version)
+        return self._releases.signatures(model, version)
 
     def models(self) -> list[str]:
         """The models that have at least one release, sorted."""
-        return [name for name in self._storage.names("") if is_name(name) and self._has_release(name)]
+        return self._releases.models()
 
     def listed(self) -> list[str]:
         """As `models`, with names perhaps that no release has yet: one listing, however many models there are."""
-        return [name for name in self._storage.names("") if is_name(name)]
+        return self._releases.listed()
 
     def versions(self, model: str) -> list[int]:
         """The versions of a model, ascending; `UnknownModel` if there is none."""
-        versions = self._versions(model) if is_name(model) else []
+        versions = self._releases.versions(model)
         if not versions:
             raise UnknownModel(f"no model {shown(model)} in the registry {self.url!r}; publish it first")
         return versions
 
-    def _versions(self, model: str) -> list[int]:
-        """As `versions`, but empty for a model that is not there."""
-        return [version for version in self._numbers(model) if self._storage.exists(_manifest_path(model, version))]
-
-    def _has_release(self, model: str) -> bool:
-        """Looks at the newest release and no further."""
-        return any(self._storage.exists(_manifest_path(model, version)) for version in reversed(self._numbers(model)))
-
-    def _numbers(self, model: str) -> list[int]:
-        """The numbers that were taken, ascending; a release is there if it has a manifest."""
-        names = self._storage.names(f"{model}/releases")
-        return sorted(int(name) for name in names if is_version(name))
-
     def manifest(self, model: str, version: int) -> Manifest:
         """The manifest of one release; `UnknownModel` or `UnknownRef` if there is none."""
-        return self._manifest(model, version)[0]
+        self._require(model, version)
+        return self._releases.manifest(model, version)
+
+    def fetch(self, model: str, version: int) -> Package:
+        """The bytes of one release as the store gives them: not yet trusted, see `load`."""
+        self._require(model, version)
+        return self._releases.fetch(model, version)
+
+    def refusals(self, model: str, version: int) -> RefusalStore:
+        """Why workers did not let this release serve."""
+        return RefusalStore(self._storage, check_model(model), version)
 
     def aliases(self, model: str) -> Aliases:
         """The current aliases of a model; revision 0 if it never had one. Cheap enough to ask every second."""
@@ -272,33 +246,8 @@ class Registry:
             raise self._unknown(model, ref)
         return Route(current.table[ref], current.rollouts.get(ref))
 
-    def fetch(self, model: str, version: int) -> Package:
-        """The bytes of one release as the store gives them: not yet trusted, see `load`."""
-        manifest, data = self._manifest(model, version)
-        files = {file.name: self._file(model, file) for file in manifest.files}
-        return Package(manifest, data, files, SignatureStore(self._storage, model).read(data))
-
-    def _file(self, model: str, file: ReleaseFile) -> bytes:
-        path = _file_path(model, file.sha256)
-        if self._cache is not None:
-            return self._cache.get(file, partial(self._storage.read_part, path))
-        data = self._storage.read(path)
-        if data is None:
-            raise InvalidRelease(f"the file {file.sha256} of {model!r} is missing in the registry {self.url!r}")
-        return data
-
-    def _manifest(self, model: str, version: int) -> tuple[Manifest, bytes]:
-        self._require(model, version)
-        data = self._storage.read(_manifest_path(model, version)) or b""
-        manifest = Manifest.read(data)
-        if (manifest.model, manifest.version) != (model, version):
-            raise InvalidRelease(
-                f"the manifest of {model!r} version {version} says it is {manifest.model!r} version {manifest.version}"
-            )
-        return manifest, data
-
     def _require(self, model: str, version: int) -> None:
-        if is_name(model) and self._storage.exists(_manifest_path(model, version)):
+        if self._releases.has(model, version):
             return
         self.versions(model)
         raise self._unknown(model, str(version))
@@ -309,11 +258,3 @@ class Registry:
 
     def _log(self, model: str) -> AliasLog:
         return AliasLog(self._storage, check_model(model))
-
-
-def _manifest_path(model: str, version: int) -> str:
-    return f"{model}/releases/{version}/manifest.json"
-
-
-def _file_path(model: str, sha256: str) -> str:
-    return f"{model}/files/{sha256}"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from predictq_registry.errors import InputError, InvalidRelease
+from predictq_registry.inputs.signature import Signature
 from predictq_registry.outputs import call, jsonable, per_row
-from predictq_registry.signature import Signature
 
 __all__ = ["try_method"]
 

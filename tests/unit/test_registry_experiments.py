@@ -16,9 +16,9 @@ from predictq_registry import (
     Rollout,
     Segment,
     effect_of,
-    experiments,
     group_of,
 )
+from predictq_registry.rollouts import experiments
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from predictq_registry import Content, InvalidRelease, Loaded, Registry, Runtime, load
 from predictq_registry.archive import pack, unpack
 from predictq_registry.conversion import convert
-from predictq_registry.learn import learn
+from predictq_registry.inputs.learn import learn
 from predictq_registry.runtimes import known, runtime_named
 
 ROWS, LABELS = load_iris(return_X_y=True)

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from predictq_registry import Arm, Comparison, Guards, Rollout, Seen, Verdict, bucket, judge
-from predictq_registry.confidence import Count, interval, surely_more
-from predictq_registry.judging import objection
+from predictq_registry.rollouts.confidence import Count, interval, surely_more
+from predictq_registry.rollouts.judging import objection
 
 GUARDS = Guards()
 

@@ -266,15 +266,15 @@ for turn in range(5):
     print(registry.publish("iris", estimator, sample=[[0.0]], alias="production", note="x" * 500_000).version)
 """
 MEET = """
-from predictq_registry import Registry
-look = Registry._versions
+from predictq_registry.releases import ReleaseStore
+look = ReleaseStore.versions
 def look_and_meet(self, model):
     versions = look(self, model)
-    Registry._versions = look
+    ReleaseStore.versions = look
     print("ready", flush=True)
     input()
     return versions
-Registry._versions = look_and_meet
+ReleaseStore.versions = look_and_meet
 """
 
 

@@ -4,7 +4,7 @@ import io
 from typing import ClassVar
 
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.learn import Learnt
+from predictq_registry.inputs.learn import Learnt
 from predictq_registry.runtimes.runtime import Content, Runtime
 
 __all__ = ["Joblib"]

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.learn import Learnt
+from predictq_registry.inputs.learn import Learnt
 from predictq_registry.runtimes.runtime import Content, Runtime
 
 __all__ = ["LightGBM"]

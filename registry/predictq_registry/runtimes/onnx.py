@@ -11,7 +11,7 @@ from predictq_registry.runtimes.runtime import Content, Runtime
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from predictq_registry.learn import Learnt
+    from predictq_registry.inputs.learn import Learnt
 
 __all__ = ["Onnx"]
 

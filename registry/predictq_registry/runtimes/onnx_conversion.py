@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from predictq_registry.errors import InvalidRelease
 
 if TYPE_CHECKING:
-    from predictq_registry.learn import Learnt
-    from predictq_registry.signature import Signature
+    from predictq_registry.inputs.learn import Learnt
+    from predictq_registry.inputs.signature import Signature
 
 __all__ = ["convert"]
 

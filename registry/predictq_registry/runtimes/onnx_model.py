@@ -10,7 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from predictq_registry.arrays import Array
+    from predictq_registry.inputs.arrays import Array
 
 __all__ = ["OnnxClassifier", "OnnxModel"]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from predictq_registry.learn import Learnt
+    from predictq_registry.inputs.learn import Learnt
 
 __all__ = ["Content", "Runtime"]
 

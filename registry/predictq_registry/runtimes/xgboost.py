@@ -4,7 +4,7 @@ import json
 from typing import Any, ClassVar, Final
 
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.learn import Learnt
+from predictq_registry.inputs.learn import Learnt
 from predictq_registry.runtimes.runtime import Content, Runtime
 
 __all__ = ["XGBoost"]

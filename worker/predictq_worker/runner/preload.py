@@ -8,7 +8,7 @@ __all__ = ["preload"]
 
 _OURS: Final = (
     "predictq_worker.runner.process",
-    "predictq_registry.kinds",
+    "predictq_registry.inputs.kinds",
     "predictq_registry.outputs",
     "predictq_registry.runtimes.joblib",
     "predictq_registry.trial",

@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from predictq_registry.arrays import Array
-from predictq_registry.columns import Value
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.inference import is_missing
-from predictq_registry.values import described
+from predictq_registry.inputs.arrays import Array
+from predictq_registry.inputs.columns import Value
+from predictq_registry.inputs.inference import is_missing
+from predictq_registry.inputs.values import described
 
 __all__ = ["Sample", "SampleSource", "read_sample"]
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
-from predictq_registry.arrays import is_array
-from predictq_registry.columns import Checked, Value
 from predictq_registry.errors import InputError
-from predictq_registry.values import described
+from predictq_registry.inputs.arrays import is_array
+from predictq_registry.inputs.columns import Checked, Value
+from predictq_registry.inputs.values import described
 
 __all__ = ["TextRows"]
 

@@ -3,7 +3,7 @@
 import math
 from typing import Final, assert_never
 
-from predictq_registry.columns import ColumnType
+from predictq_registry.inputs.columns import ColumnType
 from predictq_registry.names import shown
 
 __all__ = ["EXACT", "complaint", "described", "plain"]

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from predictq_registry.columns import Column
-from predictq_registry.matrix import to_floats
+from predictq_registry.inputs.columns import Column
+from predictq_registry.inputs.matrix import to_floats
 
 __all__ = ["FrameBuilder"]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from predictq_registry.anything import AnyRows
-from predictq_registry.matrix import MatrixRows
-from predictq_registry.table import TableRows
-from predictq_registry.texts import TextRows
+from predictq_registry.inputs.anything import AnyRows
+from predictq_registry.inputs.matrix import MatrixRows
+from predictq_registry.inputs.table import TableRows
+from predictq_registry.inputs.texts import TextRows
 
 if TYPE_CHECKING:
-    from predictq_registry.columns import Rows
-    from predictq_registry.signature import Signature
+    from predictq_registry.inputs.columns import Rows
+    from predictq_registry.inputs.signature import Signature
 
 __all__ = ["rows_of"]
 

@@ -6,12 +6,12 @@ from math import isfinite
 from operator import itemgetter
 from typing import Any, Final
 
-from predictq_registry.arrays import Array, check_plane, is_array, listed
-from predictq_registry.columns import Checked, Column, Value
 from predictq_registry.errors import InputError
-from predictq_registry.frames import FrameBuilder
-from predictq_registry.headings import Headings
-from predictq_registry.values import EXACT, complaint, described, plain
+from predictq_registry.inputs.arrays import Array, check_plane, is_array, listed
+from predictq_registry.inputs.columns import Checked, Column, Value
+from predictq_registry.inputs.frames import FrameBuilder
+from predictq_registry.inputs.headings import Headings
+from predictq_registry.inputs.values import EXACT, complaint, described, plain
 
 __all__ = ["Gaps", "TableRows"]
 

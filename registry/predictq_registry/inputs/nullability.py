@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.signature import Signature
+from predictq_registry.inputs.signature import Signature
 from predictq_registry.trial import try_method
 
 __all__ = ["with_nullable"]

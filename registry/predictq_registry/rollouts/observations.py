@@ -7,8 +7,8 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from predictq_registry.comparison import Comparison, merged
-from predictq_registry.confidence import Count
+from predictq_registry.rollouts.comparison import Comparison, merged
+from predictq_registry.rollouts.confidence import Count
 from predictq_registry.storage import Storage
 
 __all__ = ["Arm", "ObservationStore", "Report", "Seen", "forget_old", "newest_rollout", "together"]

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from predictq_registry.columns import Column, Kind  # noqa: TC001  pydantic reads the fields' types
+from predictq_registry.inputs.columns import Column, Kind  # noqa: TC001  pydantic reads the fields' types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from predictq_registry.columns import Checked, Rows
-    from predictq_registry.samples import SampleSource
+    from predictq_registry.inputs.columns import Checked, Rows
+    from predictq_registry.inputs.samples import SampleSource
 
 __all__ = ["Signature"]
 
@@ -60,7 +60,7 @@ class Signature(BaseModel):
         Raises:
             InvalidRelease: if the sample cannot be read, or the estimator does not accept it.
         """
-        from predictq_registry.learn import learn
+        from predictq_registry.inputs.learn import learn
 
         return learn(sample, estimator).signature
 
@@ -101,6 +101,6 @@ class Signature(BaseModel):
     @cached_property
     def _rows(self) -> Rows:
         """Compiled once, when the first request comes: this is the hot path, and it needs NumPy."""
-        from predictq_registry.kinds import rows_of
+        from predictq_registry.inputs.kinds import rows_of
 
         return rows_of(self)

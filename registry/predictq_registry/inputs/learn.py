@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from predictq_registry.columns import Column
 from predictq_registry.errors import InvalidRelease
-from predictq_registry.inference import column_type
-from predictq_registry.nullability import with_nullable
-from predictq_registry.samples import Sample, SampleSource, read_sample
-from predictq_registry.signature import Signature
+from predictq_registry.inputs.columns import Column
+from predictq_registry.inputs.inference import column_type
+from predictq_registry.inputs.nullability import with_nullable
+from predictq_registry.inputs.samples import Sample, SampleSource, read_sample
+from predictq_registry.inputs.signature import Signature
 from predictq_registry.trial import try_method
 
 __all__ = ["Learnt", "learn"]

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from predictq_registry.columns import ColumnType, Value
-from predictq_registry.values import described
+from predictq_registry.inputs.columns import ColumnType, Value
+from predictq_registry.inputs.values import described
 
 __all__ = ["column_type", "is_missing"]
 

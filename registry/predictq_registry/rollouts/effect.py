@@ -6,8 +6,8 @@ from math import sqrt
 from statistics import fmean, variance
 from typing import NamedTuple
 
-from predictq_registry.experiments import Segment
-from predictq_registry.rollout import CHALLENGER, CHAMPION
+from predictq_registry.rollouts.experiments import Segment
+from predictq_registry.rollouts.rollout import CHALLENGER, CHAMPION
 
 __all__ = ["Effect", "Group", "effect_of", "group_of"]
 

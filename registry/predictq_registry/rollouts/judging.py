@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from math import ceil, log2
 from typing import Final, Literal, NamedTuple
 
-from predictq_registry.confidence import Count, interval, surely_more
-from predictq_registry.observations import Arm, Seen
-from predictq_registry.rollout import Guards, Rollout
+from predictq_registry.rollouts.confidence import Count, interval, surely_more
+from predictq_registry.rollouts.observations import Arm, Seen
+from predictq_registry.rollouts.rollout import Guards, Rollout
 
 __all__ = ["Verdict", "bucket", "judge", "objection"]
 

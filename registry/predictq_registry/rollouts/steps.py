@@ -5,7 +5,7 @@ from typing import Literal
 
 from predictq_registry.aliases import AliasChange, Aliases, Step
 from predictq_registry.errors import InvalidRollout, UnknownRef
-from predictq_registry.rollout import Rollout
+from predictq_registry.rollouts.rollout import Rollout
 
 __all__ = ["Changed", "back", "beginning", "carried_on"]
 

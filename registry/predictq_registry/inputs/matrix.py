@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from predictq_registry.arrays import Array, Floats, check_plane, is_array
-from predictq_registry.columns import Checked, Value
 from predictq_registry.errors import InputError
-from predictq_registry.values import EXACT, complaint, described
+from predictq_registry.inputs.arrays import Array, Floats, check_plane, is_array
+from predictq_registry.inputs.columns import Checked, Value
+from predictq_registry.inputs.values import EXACT, complaint, described
 
 __all__ = ["MatrixRows"]
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from predictq_registry.arrays import is_array, listed
-from predictq_registry.columns import Checked, Column
 from predictq_registry.errors import InputError
-from predictq_registry.inference import column_type
-from predictq_registry.signature import Signature
-from predictq_registry.values import described
+from predictq_registry.inputs.arrays import is_array, listed
+from predictq_registry.inputs.columns import Checked, Column
+from predictq_registry.inputs.inference import column_type
+from predictq_registry.inputs.signature import Signature
+from predictq_registry.inputs.values import described
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
-    from predictq_registry.arrays import Array
-    from predictq_registry.columns import ColumnType, Value
+    from predictq_registry.inputs.arrays import Array
+    from predictq_registry.inputs.columns import ColumnType, Value
 
 __all__ = ["AnyRows"]
 
