@@ -31,13 +31,13 @@ def has_compose() -> bool:
     return subprocess.run([docker, "compose", "version"], check=False, capture_output=True).returncode == 0
 
 
-def started(*options: str) -> dict[str, Any]:
-    """The services that `docker compose … up` starts, as Docker Compose understands them."""
+def started(*options: str, **variables: str) -> dict[str, Any]:
+    """The services that `docker compose … up` starts with these variables, as Docker Compose understands them."""
     if not has_compose():
         pytest.skip("docker compose is not on this machine: docker-compose.yml is not checked")
     command = ["docker", "compose", "--file", str(ROOT / "docker-compose.yml"), *options, "config", "--format", "json"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", ENV_PREFIX))}
-    config = subprocess.run(command, capture_output=True, check=True, env=clean)
+    config = subprocess.run(command, capture_output=True, check=True, env=clean | variables)
     return json.loads(config.stdout)["services"]
 
 
@@ -165,11 +165,13 @@ def test_who_needs_the_example_model_waits_until_it_is_published(services: dict[
         assert conditions[broker] == "service_healthy", name
 
 
-def test_workers_cannot_write_to_the_registry_that_the_publisher_writes_to(services: dict[str, Any]) -> None:
-    (read,), (written,) = services["worker"]["volumes"], services["publish"]["volumes"]
-    assert (read["source"], read["target"]) == (written["source"], written["target"])
-    assert read.get("read_only")
+def test_workers_write_to_the_registry_how_a_rollout_goes_unless_they_may_not(services: dict[str, Any]) -> None:
+    (ours,), (written,) = services["worker"]["volumes"], services["publish"]["volumes"]
+    assert (ours["source"], ours["target"]) == (written["source"], written["target"])
+    assert not ours.get("read_only")
     assert not written.get("read_only")
+    (careful,) = started("--profile", "redis", PREDICTQ_MODELS_MOUNT="ro")["worker"]["volumes"]
+    assert careful["read_only"]
 
 
 def test_a_stop_is_given_longer_than_running_batches_are(services: dict[str, Any]) -> None:
