@@ -1,7 +1,9 @@
 """What every test may stand on: a Redis of our own, a broker URL of each kind, and trained models."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from models import Iris, iris
@@ -10,6 +12,9 @@ from redis_forms import RedisCluster
 from servers import RedisServer
 
 from predictq_registry import Registry
+
+if TYPE_CHECKING:
+    from s3 import S3Server
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,6 +43,24 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisClu
 def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
     with RabbitServer(tmp_path_factory.mktemp("rabbitmq")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator["S3Server"]:
+    from s3 import S3Server  # moto takes a second to import
+
+    with S3Server() as server, pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
+def s3_url(s3_server: "S3Server") -> Iterator[str]:
+    """An empty registry's place in a server without troubles."""
+    s3_server.heal()
+    yield f"s3://models/{uuid.uuid4().hex}"
+    s3_server.heal()
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -52,6 +52,10 @@ class S3Server:
     troubles: Troubles = field(default_factory=Troubles)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
+    def heal(self) -> None:
+        """Be well again."""
+        self.troubles = Troubles()
+
     def __enter__(self) -> Self:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._moto: Application = DomainDispatcherApplication(create_backend_app)

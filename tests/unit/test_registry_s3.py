@@ -1,12 +1,10 @@
 """A registry in S3: whole files, created by one writer only, whatever the server is like just now."""
 
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from s3 import S3Server, Troubles
+from s3 import S3Server
 from sklearn.linear_model import LogisticRegression
 
 from predictq_registry import Cache, Registry, StoreError, load
@@ -14,24 +12,9 @@ from predictq_registry import Cache, Registry, StoreError, load
 ROWS = [[5.1, 3.0], [6.2, 2.5], [7.3, 1.5], [4.4, 3.5]]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with S3Server() as server, pytest.MonkeyPatch.context() as patch:
-        for name, value in server.environment.items():
-            patch.setenv(name, value)
-        yield server
-
-
 @pytest.fixture
-def url(server: S3Server) -> Iterator[str]:
-    server.troubles = Troubles()
-    yield f"s3://models/{uuid.uuid4().hex}"
-    server.troubles = Troubles()
-
-
-@pytest.fixture
-def registry(url: str) -> Registry:
-    return Registry(url)
+def registry(s3_url: str) -> Registry:
+    return Registry(s3_url)
 
 
 def publish(registry: Registry, c: float = 1.0) -> int:
@@ -56,28 +39,28 @@ def test_of_many_writers_at_once_each_writes_a_revision_of_its_own(registry: Reg
     assert set(registry.aliases("iris").table) == {"production", *(f"alias{n}" for n in range(24))}
 
 
-def test_many_publishers_at_once_get_versions_of_their_own(url: str) -> None:
+def test_many_publishers_at_once_get_versions_of_their_own(s3_url: str) -> None:
     with ThreadPoolExecutor(4) as threads:
-        assert sorted(threads.map(lambda n: publish(Registry(url), n + 1.0), range(8))) == list(range(1, 9))
+        assert sorted(threads.map(lambda n: publish(Registry(s3_url), n + 1.0), range(8))) == list(range(1, 9))
 
 
-def test_a_change_whose_answer_was_lost_happened_once(registry: Registry, server: S3Server) -> None:
+def test_a_change_whose_answer_was_lost_happened_once(registry: Registry, s3_server: S3Server) -> None:
     publish(registry)
-    server.troubles.lost = 1
+    s3_server.troubles.lost = 1
     registry.set_alias("iris", "candidate", 1)
     assert [change.alias for change in registry.history("iris")] == ["production", "candidate"]
 
 
-def test_a_server_that_overwrites_what_was_to_be_created_is_refused(registry: Registry, server: S3Server) -> None:
-    server.troubles.unconditional = True
+def test_a_server_that_overwrites_what_was_to_be_created_is_refused(registry: Registry, s3_server: S3Server) -> None:
+    s3_server.troubles.unconditional = True
     with pytest.raises(StoreError, match="ignores If-None-Match"):
         publish(registry)
     assert registry.models() == []
 
 
-def test_a_server_that_may_not_be_written_to_is_read(registry: Registry, server: S3Server) -> None:
+def test_a_server_that_may_not_be_written_to_is_read(registry: Registry, s3_server: S3Server) -> None:
     publish(registry)
-    server.troubles.read_only = True
+    s3_server.troubles.read_only = True
     for change in (
         lambda: publish(Registry(registry.url)),
         lambda: registry.set_alias("iris", "candidate", 1),
@@ -88,32 +71,32 @@ def test_a_server_that_may_not_be_written_to_is_read(registry: Registry, server:
     load(registry.fetch("iris", registry.resolve("iris", "production")))
 
 
-def test_a_server_that_is_unwell_now_and_then_is_asked_again(registry: Registry, server: S3Server) -> None:
+def test_a_server_that_is_unwell_now_and_then_is_asked_again(registry: Registry, s3_server: S3Server) -> None:
     publish(registry)
     for _ in range(3):
-        server.troubles.failures = 2
+        s3_server.troubles.failures = 2
         assert registry.resolve("iris", "production") == 1
-        server.troubles.failures = 2
+        s3_server.troubles.failures = 2
         load(registry.fetch("iris", 1))
 
 
-def test_to_follow_an_alias_costs_one_listing(registry: Registry, server: S3Server) -> None:
+def test_to_follow_an_alias_costs_one_listing(registry: Registry, s3_server: S3Server) -> None:
     publish(registry)
     registry.resolve("iris", "production")
-    server.asked.clear()
+    s3_server.asked.clear()
     registry.resolve("iris", "production")
-    assert len(server.asked) == 1
+    assert len(s3_server.asked) == 1
 
 
 def test_a_file_is_fetched_from_s3_once_for_all_registries_on_this_machine(
-    registry: Registry, server: S3Server, tmp_path: Path
+    registry: Registry, s3_server: S3Server, tmp_path: Path
 ) -> None:
     publish(registry)
     (file,) = registry.manifest("iris", 1).files
-    server.asked.clear()
+    s3_server.asked.clear()
     for _ in range(3):
         load(Registry(registry.url, Cache(tmp_path, 1 << 20)).fetch("iris", 1)).check_golden()
-    assert server.fetched(file.sha256) == 1
+    assert s3_server.fetched(file.sha256) == 1
 
 
 def test_what_is_not_there_is_told_as_such(registry: Registry) -> None:
