@@ -7,22 +7,19 @@ is loaded, checked and warm.
 
 import logging
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 
 from predictq_broker import Code, Outcome
-from predictq_registry import FEEDBACK, InvalidName, InvalidRelease, RegistryError, Route, UnknownModel, UnknownRef
-from predictq_worker.batcher import Batcher, BatchLimits
+from predictq_registry import FEEDBACK, InvalidName, RegistryError, Route, UnknownModel, UnknownRef
+from predictq_worker.batcher import BatchLimits
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.cold_routes import ColdRoutes, Target
 from predictq_worker.complaints import trouble
 from predictq_worker.deployment import Deployment, State
-from predictq_worker.loads import Loads
+from predictq_worker.deployments import Deployments
 from predictq_worker.metrics import Metrics
-from predictq_worker.refusals import Refusals
-from predictq_worker.residency import Residency
 from predictq_worker.rollouts import Recreations, Rollouts
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work, failure
@@ -48,22 +45,22 @@ class Catalog:
         fixed: Collection[str] = (),
     ) -> None:
         self._registry = registry
-        self._launch = launch
         self._rollouts = rollouts
         self._recreations = Recreations(registry, rollouts.worker)
-        self._batch_limits = batch_limits
         self._settle = settle
         self._metrics = metrics
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
-        self._deployments: dict[tuple[str, int], Deployment] = {}
-        self._refusals = Refusals()
         self._cold = ColdRoutes(self._open_route)
-        self._loads = Loads(self._load)
-        self._residency = Residency(
-            memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
+        self._deployments = Deployments(
+            self,
+            launch,
+            self._lock,
+            batch_limits=batch_limits,
+            metrics=metrics,
+            memory_budget=memory_budget,
+            fixed=fixed,
         )
-        self._stopped = False
 
     def start(self) -> None:
         """Begin to open routes to what was not asked for before."""
@@ -104,83 +101,23 @@ class Catalog:
                 self.route(self._cold.take(target))  # to be parked, or to come back here
                 return
             with self._lock:
-                deployment = self._routes[target] = self._deploy(target.model, route.version)
+                deployment = self._routes[target] = self._deployments.get(target.model, route.version)
                 works = self._cold.take(target)
                 queued = deployment.put(works)
         except (UnknownModel, UnknownRef, InvalidName) as error:
-            self._refuse(self._cold.take(target), Code.UNKNOWN_MODEL, str(error))
+            self.refuse(self._cold.take(target), Code.UNKNOWN_MODEL, str(error))
         except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
             sentence = f"{target.model}@{target.ref} cannot be served: {error}"
-            self._refuse(self._cold.take(target), Code.MODEL_UNAVAILABLE, sentence)
+            self.refuse(self._cold.take(target), Code.MODEL_UNAVAILABLE, sentence)
         else:
             if not queued:
-                self._refuse(works, Code.MODEL_UNAVAILABLE, "the release was just unloaded; ask again")
+                self.refuse(works, Code.MODEL_UNAVAILABLE, "the release was just unloaded; ask again")
 
-    def _refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
+    def refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
+        """As `Owner.refuse`."""
         self._settle([failure(work.delivery, code, message, route=work.route) for work in works])
 
-    def _deploy(self, model: str, version: int) -> Deployment:
-        """The deployment of that version, which loads if it is not there; to be called under the lock."""
-        deployment = self._deployments.get((model, version))
-        if deployment is not None and deployment.state in (State.LOADING, State.SERVING):
-            return deployment
-        if reason := self._refusals.reason(model, version):
-            raise ReleaseRefused(reason)
-        deployment = Deployment(model, version, Batcher(self._batch_limits))
-        self._loads.put(deployment)
-        self._deployments[deployment.key] = deployment  # not before it loads: there may be no thread to be had
-        return deployment
-
     # ── releases ──
-
-    def _load(self, deployment: Deployment) -> None:
-        started = time.monotonic()
-        if self._too_late(deployment):
-            return
-        try:
-            self._residency.expect(deployment)
-            self._launch(deployment)
-        except (ReleaseRefused, InvalidRelease) as error:
-            self._failed_to_load(deployment, str(error), to_blame=True)
-            return
-        except Exception as error:  # noqa: BLE001  whatever it was, those who wait for it must not wait for ever
-            self._failed_to_load(deployment, str(error) or type(error).__name__)
-            return
-        self._metrics.loaded(deployment.model, "ok", time.monotonic() - started)
-        self._refusals.forget(*deployment.key)
-        with self._lock:
-            stopped = self._stopped
-        if stopped:
-            deployment.drain()
-        self._hurry(deployment.model)
-        self._residency.loaded(deployment)
-
-    def _too_late(self, deployment: Deployment) -> bool:
-        """Whether all who waited for its turn to load have given up meanwhile; they are told, and it is forgotten."""
-        waits_until = deployment.batcher.waits_until
-        if waits_until is None or waits_until > time.monotonic():
-            return False
-        with self._lock:
-            self._forget(deployment)
-            waiting = deployment.fail()
-        self._refuse(waiting, Code.DEADLINE_EXCEEDED, "its deadline passed while other models were being loaded")
-        return True
-
-    def _failed_to_load(self, deployment: Deployment, reason: str, *, to_blame: bool = False) -> None:
-        with self._lock:
-            self._refusals.add(*deployment.key, reason, to_blame=to_blame)
-            self._forget(deployment)
-            waiting = deployment.fail()
-        self._metrics.loaded(deployment.model, "failed")
-        about = {"model": deployment.model, "version": deployment.version, "why": reason}
-        _logger.error("release does not serve; what served before goes on", extra=about)
-        self._refuse(waiting, Code.MODEL_UNAVAILABLE, f"version {deployment.version} does not serve: {reason}")
-
-    def _forget(self, deployment: Deployment) -> None:
-        if self._deployments.get(deployment.key) is deployment:
-            del self._deployments[deployment.key]
-        for target in [target for target, route in self._routes.items() if route is deployment]:
-            del self._routes[target]
 
     def preload(self, models: Iterable[str], ref: str = "production") -> None:
         """Load what `ref` means for each of `models` before anybody asks."""
@@ -191,7 +128,7 @@ class Catalog:
             try:
                 route = self._registry.route(model, ref)
                 with self._lock:
-                    self._routes[Target(model, ref)] = self._deploy(model, route.version)
+                    self._routes[Target(model, ref)] = self._deployments.get(model, route.version)
             except (RegistryError, OSError, ReleaseRefused) as error:
                 _logger.warning("nothing to preload yet", extra={"model": model, "ref": ref, "why": str(error)})
 
@@ -200,8 +137,10 @@ class Catalog:
         wanted: set[tuple[str, int]] = set()
         for target, current in list(self._routes.items()):
             wanted.update(self._follow(target, current))
-        self._retire_unused(wanted)
-        self._residency.look()
+        with self._lock:
+            wanted.update(deployment.key for deployment in self._routes.values())
+            self._deployments.drop_all_but(wanted)
+        self._deployments.look()
 
     def _follow(self, target: Target, current: Deployment) -> Collection[tuple[str, int]]:
         """Begin to move one route, or move it, if it points elsewhere; the versions it needs, if we can know."""
@@ -213,8 +152,8 @@ class Catalog:
         self._move(target, current, route)
         return wanted
 
-    def _hurry(self, model: str) -> None:
-        """A release of this model has loaded: whoever waits for it need not wait for the next look."""
+    def loaded(self, model: str) -> None:
+        """As `Owner.loaded`: whoever waits for it need not wait for the next look."""
         for target, current in list(self._routes.items()):
             if target.model == model:
                 with suppress(RegistryError, OSError):
@@ -225,12 +164,12 @@ class Catalog:
         if version == current.version or current.state is State.LOADING:
             return
         if rollout is not None and rollout.strategy == "recreate":
-            if not self._refusals.reason(target.model, version):
+            if not self._deployments.refusals.reason(target.model, version):
                 self._recreations.begin(target, rollout, self)
             return
         with self._lock:
             try:
-                successor = self._deploy(target.model, version)
+                successor = self._deployments.get(target.model, version)
             except ReleaseRefused:
                 return  # it was tried, and said why; what serves goes on
             if successor.state is State.SERVING and self._routes.get(target) is current:
@@ -241,97 +180,69 @@ class Catalog:
         """The models that stand still while a release of theirs is replaced: not to be read from."""
         return self._recreations.held
 
+    def forget(self, deployment: Deployment) -> None:
+        """As `Owner.forget`."""
+        for target in [target for target, route in self._routes.items() if route is deployment]:
+            del self._routes[target]
+
     def hold(self, model: str, version: int) -> Deployment:
         """As `Releases.hold`."""
-        with self._lock:
-            return self._deploy(model, version)
+        return self._deployments.get(model, version)
 
     def drop(self, deployment: Deployment) -> None:
         """As `Releases.drop`."""
-        with self._lock:
-            self._forget(deployment)
-        deployment.drain()
+        self._deployments.drop(deployment)
 
     def memory_of(self, model: str, version: int) -> int:
         """As `Releases.memory_of`."""
-        deployment = self._deployments.get((model, version))
-        return deployment.measure() if deployment is not None else 0
+        return self._deployments.memory_of(model, version)
 
     def unload(self, model: str) -> None:
         """As `Memory.unload`."""
-        for deployment in [deployment for deployment in list(self._deployments.values()) if deployment.model == model]:
-            deployment.decided.wait()
-            self.drop(deployment)
-            deployment.join(timeout=60.0)
-            deployment.kill()
+        self._deployments.unload(model)
 
     def serve(self, target: Target, version: int) -> str:
         """As `Memory.serve`."""
         try:
             with self._lock:
-                deployment = self._deploy(target.model, version)
+                deployment = self._deployments.get(target.model, version)
                 self._lead(target, deployment)  # already now, so that nobody takes it for unused
         except ReleaseRefused as error:
             return str(error)
         deployment.decided.wait()
-        return self._refusals.reason(target.model, version) if deployment.state is State.FAILED else ""
+        return self._deployments.refusals.reason(target.model, version) if deployment.state is State.FAILED else ""
 
     def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
         self._routes[target] = deployment
         self._metrics.swapped(target.model)
         _logger.info("swapped", extra={**target._asdict(), "old": old, "version": deployment.version})
 
-    def _retire_unused(self, wanted: Collection[tuple[str, int]]) -> None:
-        """Let what no ref leads to, now or at the next look, answer what it has, then give its memory back."""
-        with self._lock:
-            used = {deployment.key for deployment in self._routes.values()} | set(wanted)
-            unused = [d for d in self._deployments.values() if d.state is State.SERVING and d.key not in used]
-        for deployment in unused:
-            self.drop(deployment)
-
-    def _give_up(self, deployment: Deployment) -> bool:
-        """Let no more work come to it; False if it was given up before."""
-        with self._lock:
-            there = self._deployments.get(deployment.key) is deployment
-            self._forget(deployment)
-        return there
-
     # ── the whole ──
-
-    def _known(self) -> list[Deployment]:
-        return list(self._deployments.values())
 
     def held(self) -> set[str]:
         """The models that are in memory, or about to be."""
-        return {deployment.model for deployment in self._known()}
+        return self._deployments.models()
 
     @property
     def crowded(self) -> bool:
         """Whether so much waits to be loaded that more had better go to other workers."""
-        return self._loads.crowded
+        return self._deployments.crowded
 
     def resident(self) -> dict[str, int]:
         """The models in memory, with the bytes their runners hold."""
-        return self._residency.resident()
+        return self._deployments.resident()
 
     def ailing(self, models: Iterable[str], ref: str = "production") -> list[str]:
         """Why the worker cannot answer for `models`, if it cannot; one sentence for each reason."""
         wanted = [Target(model, ref) for model in models]
-        return [why for target in wanted if (why := trouble(target, self._routes.get(target), self._refusals))]
+        return [
+            why for target in wanted if (why := trouble(target, self._routes.get(target), self._deployments.refusals))
+        ]
 
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""
-        cold = self._cold.close()
-        self._loads.clear()
-        with self._lock:
-            self._stopped = True
-            deployments = list(self._deployments.values())
-        queued = [work for deployment in deployments for work in deployment.batcher.clear()]
-        return cold + self._recreations.clear() + queued
+        return self._cold.close() + self._deployments.stop() + self._recreations.clear()
 
     def join(self, timeout: float) -> None:
         """Wait for the batches that run, at most `timeout` seconds; then end their runners."""
-        deadline = time.monotonic() + timeout
-        for deployment in list(self._deployments.values()):
-            deployment.join(max(deadline - time.monotonic(), 0.0))
-            deployment.kill()
+        self._deployments.join(timeout)
