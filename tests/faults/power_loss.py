@@ -12,9 +12,7 @@ would say nothing, as it does not (`everysec`, `normal`, and a RabbitMQ whose fs
 """
 
 import argparse
-import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from faults.power_loss_disk import Disk
+from freezing import stop
 from mounts import command
 from servers import RedisServer
 from workers import eventually, python_env
@@ -139,17 +138,6 @@ class Sender:
         self._reader.join()
 
 
-def freeze(pid: int) -> None:
-    """Stop a process in mid-air, every thread of it."""
-    os.kill(pid, signal.SIGSTOP)
-    states = Path(f"/proc/{pid}/task")
-    eventually(lambda: all(_state(task) == "T" for task in states.iterdir()), "it stands still", timeout=60)
-
-
-def _state(task: Path) -> str:
-    return (task / "stat").read_text().rpartition(")")[2].split()[0]
-
-
 @contextmanager
 def disk(folder: Path) -> Iterator[Disk]:
     """A disk that is gone in the end."""
@@ -168,7 +156,7 @@ def one_round(server: Server, disk: Disk, seconds: float) -> Toll:
     try:
         eventually(lambda: len(sender.said["settled"]) > 500, "the broker settles", timeout=60)
         time.sleep(seconds)
-        freeze(server.pid or sender.pid)
+        stop(server.pid or sender.pid)
         disk.photograph()
     finally:
         sender.kill()

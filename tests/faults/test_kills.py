@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from audit import Audit
-from faults.chaos.engines.sqlite import is_locked
+from freezing import freeze
 from models import Iris
 from servers import RedisServer
 from workers import WorkerProcess, eventually, workers
@@ -27,14 +27,6 @@ def pair(broker_url: str, registry_url: str) -> Iterator[list[WorkerProcess]]:
 def exactly_once(audit: Audit) -> None:
     audit.wait_for_all()
     assert (audit.doubled, audit.wrong, dict(audit.codes)) == ([], [], {"ok": audit.accepted})
-
-
-def freeze(worker: WorkerProcess, broker_url: str) -> None:
-    """Stop it, but not while it holds the one lock of an embedded broker, which would stop everybody with it."""
-    worker.signal(signal.SIGSTOP)
-    while broker_url.startswith("sqlite") and is_locked(broker_url.removeprefix("sqlite:///")):
-        worker.signal(signal.SIGCONT)
-        worker.signal(signal.SIGSTOP)
 
 
 def ask_in_background(audit: Audit, rounds: int, of: int = 100) -> threading.Thread:
@@ -79,7 +71,7 @@ def test_a_worker_that_slept_past_its_lease_settles_nothing(broker_url: str, reg
     with workers(2, broker_url, registry_url, lease=0.5) as (sleeper, _), Audit(broker_url, trained) as audit:
         asking = ask_in_background(audit, 60)
         eventually(lambda: audit.answered > 1000, "load")
-        freeze(sleeper, broker_url)
+        freeze(sleeper.pid)
         asking.join()
         audit.wait_for_all()
         sleeper.signal(signal.SIGCONT)

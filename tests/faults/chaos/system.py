@@ -123,13 +123,6 @@ class System:
         """Whether all workers have runners: what was killed before has been replaced."""
         return all(worker.code() is None and worker.runners() for worker in self.workers)
 
-    def freeze(self, worker: Worker) -> None:
-        """Stop it, but not while it holds the one lock of an embedded broker, which would stop everybody with it."""
-        worker.signal(signal.SIGSTOP)
-        while self.engine.stuck():
-            worker.signal(signal.SIGCONT)
-            worker.signal(signal.SIGSTOP)
-
     @contextmanager
     def following(self) -> Iterator[None]:
         """Within the block, the books are read on by a thread."""

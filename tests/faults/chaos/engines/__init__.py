@@ -48,10 +48,6 @@ class Engine(Protocol):
         """Put a message into the model's queue as a foreign program would, judged by nobody."""
         ...
 
-    def stuck(self) -> bool:
-        """Whether a process that was just stopped took a lock with it that everybody needs."""
-        ...
-
     def close(self) -> None:
         """End it."""
         ...

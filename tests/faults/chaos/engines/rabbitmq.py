@@ -47,10 +47,6 @@ class RabbitEngine:
             message = channel.prepare_message(fields["body"].encode(), headers=headers)
             channel.basic_publish(message, exchange="", routing_key="predictq.requests.iris.normal")
 
-    def stuck(self) -> bool:
-        """Nobody but the server holds locks."""
-        return False
-
     def close(self) -> None:
         """As `Engine.close`."""
         self.proxy.__exit__()

@@ -52,10 +52,6 @@ class RedisEngine:
         with self.client() as client:
             client.xadd("predictq:{iris}:requests:normal", dict(fields))
 
-    def stuck(self) -> bool:
-        """Nobody but the server holds locks."""
-        return False
-
     def close(self) -> None:
         """As `Engine.close`."""
         self.proxy.__exit__()

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["SqliteEngine", "is_locked"]
+__all__ = ["SqliteEngine"]
 
 
 class SqliteEngine:
@@ -38,23 +38,5 @@ class SqliteEngine:
         finally:
             connection.close()
 
-    def stuck(self) -> bool:
-        """Whether somebody keeps the one write lock for longer than any transaction takes."""
-        return is_locked(str(self.path))
-
     def close(self) -> None:
         """As `Engine.close`."""
-
-
-def is_locked(path: str) -> bool:
-    """Whether somebody keeps the write lock for longer than any transaction takes."""
-    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError:
-        return True
-    else:
-        return False
-    finally:
-        connection.close()

@@ -9,6 +9,7 @@ from random import Random
 
 from faults.chaos.faults import DidNotHappen, Fault, Harm
 from faults.chaos.system import System
+from freezing import freeze
 from workers import eventually
 
 __all__ = ["FAULTS"]
@@ -66,7 +67,7 @@ def freeze_worker(system: System, dice: Random) -> Harm:
     """It wakes up past its lease, and owns nothing."""
     victim = system.pick(dice)
     lost = victim.count("the lease ran out; others have our requests")
-    system.freeze(victim)
+    freeze(victim.pid)
     yield 2.5 * system.engine.lease
     stopped = _state(victim.pid)
     victim.signal(signal.SIGCONT)
