@@ -1,8 +1,9 @@
 """What the books come to, in the words of Jepsen's checker for queues."""
 
 import itertools
+import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from faults.chaos.books import Books, Entry
@@ -38,6 +39,7 @@ class Audit(NamedTuple):
         unexpected: Answers to what nobody asked.
         redelivered: Results that a subscriber got again after another one had died with them: not an answer too many.
         codes: How the ordinary requests ended.
+        reasons: The commonest sentences of errors that ordinary requests ended with, each number in them a `#`.
         buried: Ordinary requests that were set aside, since workers died holding them, three times.
         longest_silence: Seconds between two answers, at most.
     """
@@ -57,6 +59,7 @@ class Audit(NamedTuple):
     unexpected: int
     redelivered: int
     codes: Mapping[str, int]
+    reasons: Mapping[str, int]
     buried: int
     longest_silence: float
 
@@ -96,6 +99,7 @@ def audit(books: Books, trained: Iris, releases: Mapping[int, str], abandoned: C
         unexpected=len(books.unexpected),
         redelivered=books.redelivered,
         codes=dict(codes),
+        reasons=dict(_reasons(answered).most_common(8)),
         buried=codes["dead_lettered"],
         longest_silence=_longest_silence(books),
     )
@@ -109,6 +113,11 @@ def _right(entry: Entry, trained: Iris, releases: Mapping[int, str]) -> bool:
     answers = {"good": trained.good_answers, "other": trained.other_answers}.get(releases.get(entry.version, ""))
     first, count = map(int, entry.what.split(":"))
     return answers is not None and entry.outputs == outputs_text(answers[first : first + count])
+
+
+def _reasons(answered: Iterable[Entry]) -> Counter[str]:
+    errors = (entry for entry in answered if entry.ordinary and entry.code != "ok")
+    return Counter(f"{entry.code}: {re.sub('[0-9]+', '#', entry.outputs)}" for entry in errors)
 
 
 def _longest_silence(books: Books) -> float:

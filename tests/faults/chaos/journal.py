@@ -4,7 +4,7 @@ Every line is `<monotonic seconds>\t<event>\t<id>\t…`; the clock is one for al
 
     asked    id what                                 before anything is sent
     verdict  id accepted|unknown|refused why         what the caller was told
-    answer   id code version outputs attempt         each time one came
+    answer   id code version outputs attempt         each time one came; of an error its sentence
 """
 
 import os
@@ -28,16 +28,24 @@ class Journal:
 
     def verdict(self, ids: Iterable[str], verdict: str, why: object = "") -> None:
         """What was said of these."""
-        reason = " ".join(str(why).split())[:200]
+        reason = _sentence(why)
         self._write(f"verdict\t{id_}\t{verdict}\t{reason}" for id_ in ids)
 
     def answer(self, id_: str, code: str, version: int, outputs: str, attempt: int = 1) -> None:
         """One came."""
         self._write([f"answer\t{id_}\t{code}\t{version}\t{outputs}\t{attempt}"])
 
+    def failed(self, id_: str, code: str, version: int, why: object, attempt: int = 1) -> None:
+        """An error came; its sentence stands where outputs would."""
+        self.answer(id_, code, version, _sentence(why), attempt)
+
     def _write(self, entries: Iterable[str]) -> None:
         now = time.monotonic()
         os.write(self._file, "".join(f"{now:.6f}\t{entry}\n" for entry in entries).encode())
+
+
+def _sentence(why: object) -> str:
+    return " ".join(str(why).split())[:200]
 
 
 def outputs_text(outputs: Iterable[object]) -> str:

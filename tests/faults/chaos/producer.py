@@ -66,7 +66,7 @@ class Producer:
                 self.journal.verdict([question.id], "unknown", error)
                 return not isinstance(error, Refused)
             case _:
-                self.journal.answer(question.id, str(error.code), error.version, "")
+                self.journal.failed(question.id, str(error.code), error.version, error)
         return False
 
     def answered(self, question: Question, prediction: Prediction) -> None:
@@ -217,8 +217,10 @@ def _read(producer: Producer, inbox: Any, open_: set[str]) -> None:
             time.sleep(0.1)
             continue
         for result in results:
-            outputs = outputs_text(orjson.loads(result.body)) if result.status == "ok" else ""
-            producer.journal.answer(result.id, result.status.value, result.version, outputs)
+            if result.status == "ok":
+                producer.journal.answer(result.id, "ok", result.version, outputs_text(orjson.loads(result.body)))
+            else:
+                producer.journal.failed(result.id, result.status.value, result.version, result.body.decode())
             open_.discard(result.id)
 
 

@@ -22,8 +22,10 @@ def as_text(outcome: Outcome) -> str:
     lines += [f"  control: {outcome.plan.control}"] if outcome.plan.control else []
     figures = audit._asdict()
     figures["codes"] = ", ".join(f"{count} {code}" for code, count in sorted(audit.codes.items()))
+    reasons = figures.pop("reasons")
     figures["longest_silence"] = f"{audit.longest_silence:.1f} s"
     lines += [f"  {name.replace('_', ' '):18} {value}" for name, value in figures.items()]
+    lines += [f"    {count:6} times {reason}" for reason, count in reasons.items()]
     lines += [f"  {'faults':18} {outcome.happened}", *_by_fault(outcome)]
     lines += [f"  left out: {what}" for what in outcome.left_out]
     lines += [f"  not counted, no proof: {why}" for event in outcome.events for why in event.troubles]

@@ -21,8 +21,11 @@ def main(arguments: list[str]) -> None:
     with Subscriber(url, queue, lease=2.0) as subscriber:
         signal.signal(signal.SIGTERM, lambda *_: subscriber.close())
         for message in subscriber:
-            outputs = outputs_text(message.outputs) if message.ok else ""  # type: ignore[arg-type]  # it is a list
-            journal.answer(message.id, message.status.value, message.version, outputs, message.attempt)
+            if message.ok:
+                outputs = outputs_text(message.outputs)  # type: ignore[arg-type]  # it is a list
+                journal.answer(message.id, "ok", message.version, outputs, message.attempt)
+            else:
+                journal.failed(message.id, message.status.value, message.version, message.error, message.attempt)
             message.ack()
 
 
