@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from audit import Audit
 from freezing import freeze
 from models import Iris
 from servers import RedisServer
+from slow import SlowToLoad
 from workers import WorkerProcess, eventually, workers
 
+from predictq import Client
 from predictq_registry import Registry
 
 everywhere = pytest.mark.parametrize("broker_url", ["sqlite", "redis", "rabbitmq"], indirect=True)
@@ -64,6 +67,19 @@ def test_a_killed_runner_loses_doubles_and_spoils_nothing(
         asking.join()
         exactly_once(audit)
         assert pair[0].get("/readyz")[0] == 200
+
+
+def test_a_nursery_and_a_runner_killed_while_a_release_loads_cost_nobody_an_answer(
+    tmp_path: Path, trained: Iris
+) -> None:
+    url, models = f"sqlite:///{tmp_path}/predictq.db", str(tmp_path / "models")
+    Registry(models).publish("iris", SlowToLoad(trained.good), sample=trained.rows, alias="production")
+    with workers(1, url, models) as (worker,), Client(url) as client, ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(client.predict, "iris", trained.rows, timeout=60)
+        (loading,) = eventually(worker.runners, "a runner is loading")
+        os.kill(worker.nurseries()[0], signal.SIGKILL)
+        os.kill(loading, signal.SIGKILL)
+        assert list(asked.result().outputs) == list(trained.good_answers)
 
 
 @everywhere

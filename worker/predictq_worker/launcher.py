@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from predictq_registry import InvalidRelease, Package, RegistryError
 from predictq_worker.bounded_registry import BoundedRegistry
@@ -10,10 +11,12 @@ from predictq_worker.deployment import Deployment
 from predictq_worker.inference import Limits
 from predictq_worker.metrics import Metrics
 from predictq_worker.replica import Replica, Settle
-from predictq_worker.runner import Nursery, ReleaseRefused, Runner, RunnerDied
+from predictq_worker.runner import Nursery, ReleaseRefused, Runner, RunnerDied, RunnerKilled
 from predictq_worker.settings import WorkerSettings
 
 __all__ = ["Launcher"]
+
+_TRIES: Final = 3
 
 _logger = logging.getLogger(__name__)
 
@@ -45,8 +48,19 @@ class Launcher:
 
     def _launch(self, deployment: Deployment) -> None:
         package = self._registry.fetch(deployment.model, deployment.version)
-        start_runner = partial(Runner.start, self._nursery, package, self._limits, self._settings.load_timeout)
-        deployment.serve(self._replicas(deployment, package, start_runner))
+        deployment.serve(self._replicas(deployment, package, partial(self._start_runner, package)))
+
+    def _start_runner(self, package: Package) -> Runner:
+        """One that dies while it loads may have been killed by others, so it is started again before that counts."""
+        for tries_left in range(_TRIES - 1, -1, -1):
+            try:
+                return Runner.start(self._nursery, package, self._limits, self._settings.load_timeout)
+            except RunnerKilled:
+                raise
+            except RunnerDied:
+                if not tries_left:
+                    raise
+        raise AssertionError  # the last try returned or raised
 
     def _write_down(self, deployment: Deployment, why: str) -> None:
         """Where whoever published it looks; a registry that takes no notes leaves it at the log and the metrics."""

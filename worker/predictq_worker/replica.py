@@ -156,16 +156,8 @@ class Replica:
         return self._outcomes(batch, predicted, started)
 
     def _living_runner(self) -> Runner:
-        """The runner, or a new one; one that is killed while it starts is started again."""
-        for tries_left in (2, 1, 0):
-            try:
-                self._runner = self._runner or self._start_runner()
-            except RunnerDied:
-                if not tries_left:
-                    raise
-            else:
-                break
-        assert self._runner is not None  # noqa: S101  for the type checker: the loop set it or raised
+        """The runner, or a new one."""
+        self._runner = self._runner or self._start_runner()
         return self._runner
 
     def _mourn(self, why: str, held: int) -> None:

@@ -9,7 +9,7 @@
 what they say to each other.
 """
 
-from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerError
+from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerError, RunnerKilled
 from predictq_worker.runner.linux import give_way
 from predictq_worker.runner.local import LocalRunner
 from predictq_worker.runner.messages import LoadReport, Predicted
@@ -26,5 +26,6 @@ __all__ = [
     "Runner",
     "RunnerDied",
     "RunnerError",
+    "RunnerKilled",
     "give_way",
 ]

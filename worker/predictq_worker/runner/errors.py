@@ -1,11 +1,12 @@
 """What can go wrong with a runner as a whole; what goes wrong with one request is its `Failed`.
 
 RunnerError
-├── RunnerDied        the process is gone, or was killed because it hung or broke the protocol
+├── RunnerDied        the process is gone
+│   └── RunnerKilled  we killed it, because it hung or broke the protocol
 └── ReleaseRefused    the release must not serve: its bytes, its signature or its golden rows are wrong
 """
 
-__all__ = ["ReleaseRefused", "RunnerDied", "RunnerError"]
+__all__ = ["ReleaseRefused", "RunnerDied", "RunnerError", "RunnerKilled"]
 
 
 class RunnerError(Exception):
@@ -22,6 +23,10 @@ class RunnerError(Exception):
 
 class RunnerDied(RunnerError):
     """The runner's process is gone; what it held was not answered. Another one may be started."""
+
+
+class RunnerKilled(RunnerDied):
+    """It did not answer in time, or not as was agreed. Another one would do the same."""
 
 
 class ReleaseRefused(RunnerError):

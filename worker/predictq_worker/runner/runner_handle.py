@@ -10,7 +10,7 @@ from typing import Final, Self
 from predictq_registry import Package
 from predictq_worker.inference import Limits
 from predictq_worker.runner.child_process import ChildProcess
-from predictq_worker.runner.errors import ReleaseRefused, RunnerDied
+from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerKilled
 from predictq_worker.runner.frames import BadFrame
 from predictq_worker.runner.linux import private_of, rss_of
 from predictq_worker.runner.messages import (
@@ -55,7 +55,8 @@ class Runner:
 
         Raises:
             ReleaseRefused: if the release must not serve.
-            RunnerDied: if the process died of it, took longer than `load_timeout` seconds, or never stood.
+            RunnerKilled: if it took longer than `load_timeout` seconds.
+            RunnerDied: if the process died while it loaded, of it or of something else, or never stood.
         """
         runner = cls(ChildProcess.fork(nursery), limits)
         outcome = runner._load(Load(package, limits, nursery.trust), load_timeout)
@@ -123,7 +124,9 @@ class Runner:
             try:
                 yield math.inf if timeout is None else time.monotonic() + timeout
             except (TimeoutError, BadFrame, EOFError) as error:
-                raise RunnerDied(self._end(self._verdict(error, timeout))) from None
+                verdict = self._verdict(error, timeout)
+                how = self._end(verdict)
+                raise (RunnerKilled(how) if verdict else RunnerDied(how)) from None
             except BaseException:
                 self._end("killed: the one who asked was interrupted")
                 raise
