@@ -209,8 +209,12 @@ class Registry:
         return newest_rollout(self._storage, check_model(model))
 
     def newest_experiment(self, model: str) -> int:
-        """The revision with which the model's newest experiment began; 0 if there was none."""
-        return newest_experiment(self._storage, check_model(model))
+        """The revision with which the model's newest experiment began; 0 if there was none.
+
+        One that is under way counts before anything is known of it: who was shown what is written down a little later.
+        """
+        under_way = [rollout.began for rollout in self.aliases(model).rollouts.values() if rollout.strategy == "ab"]
+        return max([newest_experiment(self._storage, check_model(model)), *under_way])
 
     def rollback(self, model: str, alias: str, *, author: str | None = None, note: str = "") -> AliasChange:
         """Stop the rollout that is under way; or else let `alias` name what it named before, and again, before that.

@@ -49,6 +49,12 @@ def test_what_several_workers_write_of_one_experiment_is_joined_by_id(registry: 
     assert registry.newest_experiment("iris") == 3
 
 
+def test_an_experiment_under_way_is_the_newest_before_anything_is_known_of_it(registry: Registry) -> None:
+    registry.experiment("iris", 1, "one").add(exposed(CHAMPION, "a"))
+    begun = registry.roll_out("iris", "production", Rollout(strategy="ab", version=2, share=0.5))
+    assert registry.newest_experiment("iris") == begun.revision
+
+
 def test_a_full_file_is_left_and_the_next_one_begun_until_there_are_enough(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
