@@ -44,9 +44,10 @@ def children(pid: int) -> list[int]:
 
 def _direct_children(pid: int) -> list[int]:
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):  # it ended while we looked
-            found += [int(word) for word in task.read_text().split()]
+    with suppress(OSError):  # it ended while we looked
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):  # or this thread of it did
+                found += [int(word) for word in (task / "children").read_text().split()]
     return found
 
 
