@@ -47,7 +47,7 @@ def rabbitmq_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit
 
 @pytest.fixture(scope="module")
 def s3_server() -> Iterator["S3Server"]:
-    from s3 import S3Server  # moto takes a second to import
+    from s3 import S3Server  # it brings moto, which few tests need
 
     with S3Server() as server, pytest.MonkeyPatch.context() as patch:
         for name, value in server.environment.items():

@@ -52,15 +52,17 @@ class Launcher:
 
     def _start_runner(self, package: Package) -> Runner:
         """One that dies while it loads may have been killed by others, so it is started again before that counts."""
-        for tries_left in range(_TRIES - 1, -1, -1):
+        for _ in range(_TRIES - 1):
             try:
-                return Runner.start(self._nursery, package, self._limits, self._settings.load_timeout)
+                return self._try_to_start(package)
             except RunnerKilled:
                 raise
             except RunnerDied:
-                if not tries_left:
-                    raise
-        raise AssertionError  # the last try returned or raised
+                continue
+        return self._try_to_start(package)
+
+    def _try_to_start(self, package: Package) -> Runner:
+        return Runner.start(self._nursery, package, self._limits, self._settings.load_timeout)
 
     def _write_down(self, deployment: Deployment, why: str) -> None:
         """Where whoever published it looks; a registry that takes no notes leaves it at the log and the metrics."""
