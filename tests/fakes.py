@@ -86,12 +86,13 @@ class FakeBroker:
             faults.popleft()
         raise fault.error
 
-    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:
         with self.changed:
             self.sent.append(list(requests))
             self.strike("send", "before")
             if len({request.model for request in requests}) > 1:
                 raise ValueError("one send is for one model")
+            assert not (first and any((request.model, request.id) in self.known for request in requests))
             full = False
             verdicts = list[Verdict]()
             for request in requests:

@@ -44,7 +44,8 @@ class Limits(NamedTuple):
 
 class Capacity(NamedTuple):
     """How much of one model's queue a consumer can take now. It gets at least one request if one waits,
-    and stops at whichever is reached first; the request that crosses `rows` or `size` is the last.
+    and stops at whichever is reached first; the request that crosses `rows` or `size` is the last. Requests that were
+    stored together, 64 at most, come together, and may so cross any of the four.
 
     `suspects` is how many may come that outlived a consumer (`attempt` > 1). Whoever holds few of them harms few
     when it dies in turn: a request is set aside for what it did, not for where it happened to wait.
@@ -195,11 +196,16 @@ class Broker(Protocol):
     capabilities: Capabilities
     limits: Limits
 
-    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:
         """Store each request whole or not at all, and say of each, in order, what became of it.
 
         All must be for the same model. Requests are stored in order until the queue is full; all new ones after
         that one are `QUEUE_FULL`, so that of one caller's requests none overtakes another.
+
+        Args:
+            requests: What is asked.
+            first: Whether these ids were made just now and never offered, so that nobody can know them. Then they
+                are not looked for, and an engine may keep like requests together, which costs it far less.
 
         Raises:
             InvalidName: if a model, id or reply-to is no name; then nothing is stored.

@@ -4,13 +4,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import assert_never
 
 from predictq import complaints
 from predictq.backoff import Backoff
 from predictq.call import Call, Event, Stage
 from predictq.pending import Pending
-from predictq.post import Denied, Judged, NoAnswer, Post
+from predictq.post import Denied, Judged, NoAnswer, Offered, Post
 from predictq.settings import Settings
 from predictq.waiting_line import WaitingLine
 from predictq_broker import Request
@@ -78,13 +79,20 @@ class Outbox:
 
     def _offer(self, batch: Sequence[Call]) -> None:
         for model, calls in _by_model([call for call in batch if call.stage is not Stage.DONE]).items():
-            offered = self._post.offer(model, self._requests(calls), answers=any(c.wants_answer for c in calls))
-            if isinstance(offered, NoAnswer):
-                self._try_again([call for call in batch if call.stage is Stage.ASKED], offered)
-                return
-            self._tell(calls, offered)
+            for first, run in groupby(calls, _is_new):
+                offered = self._hand_in(model, list(run), first=first)
+                if isinstance(offered, NoAnswer):
+                    self._try_again([call for call in batch if call.stage is Stage.ASKED], offered)
+                    return
         self._pause = 0.0
         self._backoff.reset()
+
+    def _hand_in(self, model: str, calls: Sequence[Call], *, first: bool) -> Offered:
+        answers = any(call.wants_answer for call in calls)
+        offered = self._post.offer(model, self._requests(calls), answers=answers, first=first)
+        if not isinstance(offered, NoAnswer):
+            self._tell(calls, offered)
+        return offered
 
     def _withdraw(self) -> None:
         for model, calls in _by_model(self.line.take_withdrawn()).items():
@@ -129,6 +137,11 @@ def _by_model(calls: Sequence[Call]) -> dict[str, list[Call]]:
     for call in calls:
         groups.setdefault(call.request.model, []).append(call)
     return groups
+
+
+def _is_new(call: Call) -> bool:
+    """Whether nobody can know its id but us."""
+    return not (call.sent or call.chosen)
 
 
 def _is_in_time(call: Call, now: float) -> bool:

@@ -44,13 +44,13 @@ class Post:
         self._inbox = inbox
         self._expected: set[str] = set()
 
-    def offer(self, model: str, requests: Sequence[Request], *, answers: bool) -> Offered:
-        """Hand in requests for one model; `answers` says whether results of any come to our inbox."""
+    def offer(self, model: str, requests: Sequence[Request], *, answers: bool, first: bool) -> Offered:
+        """Hand in requests for one model, for the `first` time or again; `answers`: some results come to us."""
         try:
             if answers and model not in self._expected:
                 self._inbox.expect(model)
                 self._expected.add(model)
-            return Judged(self._broker.send(requests))
+            return Judged(self._broker.send(requests, first=first))
         except BrokerFull as error:
             return Denied(QueueFull, f"the broker has no room: {error}", retry_after=1.0)
         except BrokerRefused as error:

@@ -62,7 +62,7 @@ class KombuBroker:
         self._sender = Sender(self._publishing, self._queues, limits)
         self._used: set[str] = set()
 
-    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:  # noqa: ARG002  no id is looked for
         """As `Broker.send`, in so far as `Capabilities` says; sending again with the same id asks again."""
         if not requests:
             return []

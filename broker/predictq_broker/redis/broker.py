@@ -46,7 +46,7 @@ class RedisBroker:
         """A broker for one of the URLs that `Address.of` understands."""
         return cls(open_server(url), limits, Capabilities(engine="redis"))
 
-    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:  # noqa: ARG002  they are looked for all the same
         """As `Broker.send`."""
         if not requests:
             return []

@@ -44,7 +44,7 @@ class SqliteBroker:
         """
         return cls(Database(read_address(url)), limits)
 
-    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:  # noqa: ARG002  they are looked for all the same
         """Store each request whole or not at all, and say what became of it."""
         if not requests:
             return []
