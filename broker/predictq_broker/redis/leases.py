@@ -131,6 +131,12 @@ class Leased:
         """Whether this was received here and neither settled, given back nor lost since."""
         return id(tag) in self._held
 
+    def places_but(self, leaving: Iterable[object]) -> set[Place]:
+        """Where the entries are of all that we hold but these."""
+        without = {id(tag) for tag in leaving}
+        with self._lock:
+            return {tag.place for number, tag in self._held.items() if number not in without}
+
     def let_go(self, tags: Iterable[object]) -> None:
         """These are no longer ours."""
         with self._lock:
