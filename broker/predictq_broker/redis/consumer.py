@@ -12,8 +12,9 @@ from redis import exceptions as server
 from predictq_broker.errors import BrokerError
 from predictq_broker.messages import Delivery, Outcome, Request
 from predictq_broker.port import Capacity, Limits
+from predictq_broker.redis.arrivals import to_deliveries
 from predictq_broker.redis.connection import MAX_BLOCK, command
-from predictq_broker.redis.entries import Entry, Place, tag_of, to_deliveries
+from predictq_broker.redis.entries import Found, Place, tag_of
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.parcels import is_parcel
@@ -104,7 +105,7 @@ class RedisConsumer:
 
     def _kept(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What we hold; if we found ourselves fenced between two queues, the first one's is to be taken again."""
-        kept = [delivery for delivery in deliveries if tag_of(delivery).consumer == self._leased.consumer]
+        kept = [delivery for delivery in deliveries if tag_of(delivery).entry.consumer == self._leased.consumer]
         return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
@@ -150,7 +151,7 @@ class RedisConsumer:
             deliveries += to_deliveries(model, [handed], consumer, keys.leases, now)
         return deliveries
 
-    def _states(self, parcels: str, number: int, entries: Sequence[Entry]) -> tuple[Sequence[bytes], ...]:
+    def _states(self, parcels: str, number: int, entries: Sequence[Found]) -> tuple[Sequence[bytes], ...]:
         """What a blocked read does not tell: the states of the parcels, if there are any."""
         places = [f"{number}:{name.decode()}" for name, fields in entries if is_parcel(fields)]
         if not places:
@@ -194,14 +195,14 @@ class RedisConsumer:
         """Give back their entries; of a parcel in which others are held, only when they are not any more."""
         self._looked = _NEVER
         tags = [tag_of(delivery) for delivery in deliveries]
-        staying: Collection[Place] = self._leased.places_but(tags) if any(tag.parcel for tag in tags) else ()
+        staying: Collection[Place] = self._leased.places_but(tags) if any(tag.entry.left for tag in tags) else ()
         later = [delivery for delivery in deliveries if tag_of(delivery).place in staying]
         self._leased.let_go(map(tag_of, later))
         self._postponed += later
         leaving = [delivery for delivery in deliveries if tag_of(delivery).place not in staying]
         for (model, consumer), group in groupby(sorted(leaving, key=_holder), key=_holder):
             ours = [(tag_of(delivery), delivery.attempt) for delivery in group]
-            entries = dict.fromkeys((tag.stream, tag.name, attempt) for tag, attempt in ours)
+            entries = dict.fromkeys((tag.entry.stream, tag.entry.name, attempt) for tag, attempt in ours)
             if self._leased.release(_queue(model), consumer, list(entries)):
                 self._leased.let_go(tag for tag, _ in ours)
 
@@ -250,4 +251,4 @@ def _entry(delivery: Delivery) -> Place:
 
 
 def _holder(delivery: Delivery) -> tuple[str, str]:
-    return delivery.request.model, tag_of(delivery).consumer
+    return delivery.request.model, tag_of(delivery).entry.consumer

@@ -10,25 +10,11 @@ from typing import Final, NamedTuple
 
 from predictq_broker.wire import are_plain_names
 
-__all__ = ["COMMON", "BadParcel", "Contents", "Parcel", "is_parcel", "packed", "unpacked"]
+__all__ = ["COMMON", "BadParcel", "Contents", "is_parcel", "packed", "unpacked"]
 
 _NAMES: Final = [b"parcel", b"ids", b"sizes", b"bodies"]
 COMMON: Final = 2 * len(_NAMES)
 """Where in the list of names and values those begin that all have in common."""
-
-
-class Parcel(NamedTuple):
-    """A parcel in our hands. All deliveries from it have the same object.
-
-    Attributes:
-        place: Names it to the scripts.
-        left: How many of its requests were handed to us.
-        whole: Whether these are all that it ever had.
-    """
-
-    place: str
-    left: int
-    whole: bool
 
 
 class Contents(NamedTuple):

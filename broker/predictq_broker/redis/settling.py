@@ -1,7 +1,7 @@
 """How deliveries leave a worker's hands: with their answers, or to the dead letters."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
 
 from predictq_broker.failpoints import reached
@@ -29,20 +29,13 @@ class Settling:
 
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Those of the outcomes that were settled: the others are no longer ours."""
-        by_owner: dict[tuple[str, str], list[Outcome]] = {}
-        for outcome in outcomes:
-            tag = tag_of(outcome.delivery)
-            if self._leased.holds(tag):
-                by_owner.setdefault((outcome.delivery.request.model, tag.consumer), []).append(outcome)
+        alone, parts = parts_of(self._leased.held_of(outcomes))
         settled: list[Outcome] = []
         with self._where.trying("settle"):
-            for (model, consumer), ours in by_owner.items():
-                alone, parts = parts_of(ours)
-                keys = Keys.of(model)
-                if alone:
-                    settled += self._settle_alone(keys, consumer, alone)
-                if parts:
-                    settled += self._settle_parts(keys, consumer, parts)
+            for (model, consumer), group in groupby(sorted(alone, key=_owner), key=_owner):
+                settled += self._settle_alone(Keys.of(model), consumer, list(group))
+            for (model, consumer), of_one in groupby(sorted(parts, key=_owner_of_part), key=_owner_of_part):
+                settled += self._settle_parts(Keys.of(model), consumer, list(of_one))
         return settled
 
     def _settle_parts(self, keys: Keys, consumer: str, parts: Sequence[Part]) -> list[Outcome]:
@@ -81,18 +74,23 @@ class Settling:
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Those of the outcomes whose requests were moved to the dead letters."""
         with self._where.trying("bury"):
-            return [
-                outcome for outcome in outcomes if self._leased.holds(tag_of(outcome.delivery)) and self._bury(*outcome)
-            ]
+            return [outcome for outcome in self._leased.held_of(outcomes) if self._bury(*outcome)]
 
     def _bury(self, delivery: Delivery, result: Any) -> bool:
         keys, tag, request = Keys.of(delivery.request.model), tag_of(delivery), delivery.request
-        place = f"{tag.stream}:{tag.name.decode()}"
-        head = [WORKERS, tag.consumer, keys.prefix, self._inbox_ttl, place, tag.number]
+        head = [WORKERS, tag.entry.consumer, keys.prefix, self._inbox_ttl, tag.entry.path, tag.which]
         letter = [request.id, request.body, tag.size, request.reply_to, delivery.attempt, request.priority, result.body]
         buried = self._scripts.bury(
-            keys=[keys.streams[tag.stream - 1], keys.dead, keys.leases, keys.size, keys.parcels],
+            keys=[keys.streams[tag.entry.stream - 1], keys.dead, keys.leases, keys.size, keys.parcels],
             args=[*head, *letter, result.body, *common_result_fields(result)],
         )
         self._leased.let_go([tag] if buried else ())
         return bool(buried)
+
+
+def _owner(outcome: Outcome) -> tuple[str, str]:
+    return outcome.delivery.request.model, tag_of(outcome.delivery).entry.consumer
+
+
+def _owner_of_part(part: Part) -> tuple[str, str]:
+    return _owner(part.outcomes[0])
