@@ -37,6 +37,6 @@ def test_a_canary_is_promoted_and_the_next_release_recreated_and_nobody_who_asks
     begin(registry, "recreate", 2)
     eventually(lambda: all(map(serves_the_second, two)), "both have swapped")
     eventually(lambda: {answer.version for answer in meanwhile(traffic)} == {2}, "only the new one answers")
-    assert traffic.errors == []
+    assert traffic.end() == []
     right = {1: trained.good_answers, version: trained.good_answers, 2: trained.other_answers}
     assert all(answer.outputs[0] in right[answer.version] for answer in traffic.answers)
