@@ -76,11 +76,12 @@ class Trust(NamedTuple):
         what = f"{manifest.model!r} version {manifest.version} {self._standing(package)}"
         if self.demand is Demand.EVERY:
             return f"{what}; trusted here: {', '.join(key.id for key in self.keys)}"
-        skops = manifest.runtime == "skops"  # then it is not safe for the types that it brings
+        loading, safer = manifest.runtime, "onnx or skops"
+        if loading == "skops":
+            loading, safer = "skops with types of its own", "onnx"
         return (
-            f"{what}, and loading {'skops with types of its own' if skops else manifest.runtime} runs code that it brings: "
-            f"publish it signed and trust that key (PREDICTQ_TRUST), publish it as {'onnx' if skops else 'onnx or skops'}"
-            ", or allow it (PREDICTQ_ALLOW_UNSIGNED)"
+            f"{what}, and loading {loading} runs code that it brings: publish it signed and trust that key "
+            f"(PREDICTQ_TRUST), publish it as {safer}, or allow it (PREDICTQ_ALLOW_UNSIGNED)"
         )
 
     def _standing(self, package: Package) -> str:
