@@ -99,9 +99,7 @@ def _predicted(
             waiting += [part[middle:], part[:middle]]
 
 
-def _attempt(
-    loaded: Loaded, method: str, content_type: str, part: _Group, limits: Limits
-) -> list[Answer] | Failed:
+def _attempt(loaded: Loaded, method: str, content_type: str, part: _Group, limits: Limits) -> list[Answer] | Failed:
     """The answers of `part`, or why the model gave none. Assembled anew: a model may have altered its last input."""
     checked = [rows for _, rows in part]
     counts = [rows.count for rows in checked]
