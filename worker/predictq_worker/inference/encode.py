@@ -1,7 +1,7 @@
 """From output rows to answers. A whole group's output is converted once, then cut into one body a request."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +41,7 @@ def encode(content_type: str, rows: OutputRows, counts: Sequence[int], limits: L
 
 def _json_at_once(rows: npt.NDArray[Any], counts: Sequence[int], limits: Limits) -> list[Answer]:
     values = rows.tolist()
+    bodies: Iterable[bytes]
     if len(values) != len(counts):
         bodies = map(orjson.dumps, _parts(values, counts))
     elif rows.dtype.kind == "f" and rows.ndim <= _PLANE:
