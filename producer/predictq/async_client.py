@@ -9,6 +9,7 @@ from predictq import bulk
 from predictq.asking import Options, build_request, checked_queue
 from predictq.call import Call, Event, tell
 from predictq.connection import Connection
+from predictq.errors import QueueFull
 from predictq.exchange import Exchange
 from predictq.feedback import REF, report_of
 from predictq.gate import Gate
@@ -122,7 +123,19 @@ class AsyncClient:
     ) -> AsyncGenerator[Prediction, None]:
         """Ask about any number of rows, `chunk` at a time, as `Client.map`."""
         plan = bulk.Plan["asyncio.Future[Prediction]"](rows, chunk, window or self._settings.window, options)
-        return bulk.run_async(plan, lambda part: self.submit(model, part, **options))
+        return bulk.run_async(plan, lambda parts: self._submitted(model, parts, options))
+
+    async def _submitted(
+        self, model: str, parts: list[Rows], options: Options
+    ) -> "list[asyncio.Future[Prediction] | QueueFull]":
+        """As `submit` of each, together; in order, and what found no room has the error in its place."""
+        tasks = [asyncio.ensure_future(self.submit(model, rows, **options)) for rows in parts]
+        try:
+            return [await _accepted(task) for task in tasks]
+        except BaseException:
+            for task in tasks:
+                _drop(task)
+            raise
 
     async def _judged(self, exchange: Exchange, call: SentCall) -> None:
         await self._pass(exchange, call)
@@ -192,3 +205,18 @@ class AsyncClient:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+async def _accepted(task: "asyncio.Task[asyncio.Future[Prediction]]") -> "asyncio.Future[Prediction] | QueueFull":
+    try:
+        return await task
+    except QueueFull as full:
+        return full
+
+
+def _drop(task: "asyncio.Task[asyncio.Future[Prediction]]") -> None:
+    """Want neither the verdict any more, nor the answer."""
+    if not task.done():
+        task.cancel()
+    elif not task.cancelled() and task.exception() is None:
+        task.result().cancel()

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence, Sized
+from itertools import islice
 from typing import Generic, NamedTuple, Protocol, TypeVar, assert_never
 
 from predictq.asking import Options
@@ -37,9 +38,9 @@ F = TypeVar("F", bound=Cancellable)
 
 
 class Start(NamedTuple):
-    """Submit this chunk next."""
+    """Submit these chunks next, together."""
 
-    rows: Rows
+    parts: list[Rows]
 
 
 class Collect(NamedTuple, Generic[F]):
@@ -59,7 +60,10 @@ class Finished(NamedTuple):
 
 
 class Plan(Generic[F]):
-    """What to do next, given what is in flight: fill the window, then collect the oldest, and so on.
+    """What to do next, given what is in flight: fill the window, collect the oldest, and so on.
+
+    Rows that are all there go in bursts of half a window: what it costs to send, read and settle is then paid once for
+    several chunks, and the other half keeps the workers busy. A generator's chunks go as they come.
 
     A chunk that found the queue full is tried again when one of ours has come back, and after a pause if none
     was on its way.
@@ -72,37 +76,41 @@ class Plan(Generic[F]):
             raise InvalidInput(f"window must be at least 1 chunk, not {window}")
         self._chunks = chunks(rows, chunk)
         self._window = window
+        self._burst = max(window // 2, 1) if isinstance(rows, Sized) else 1
         self._in_flight: deque[F] = deque()
-        self._refused: Rows = None
+        self._refused: list[Rows] = []
         self._retry_after = 0.0
 
     def next(self) -> Start | Collect[F] | Pause | Finished:
         """The next step."""
-        if self._in_flight and (self._retry_after or len(self._in_flight) >= self._window):
+        if self._in_flight and (self._retry_after or len(self._in_flight) > self._window - self._burst):
             self._retry_after = 0.0
             return Collect(self._in_flight.popleft())
         if self._retry_after:
             seconds, self._retry_after = jittered(self._retry_after), 0.0
             return Pause(seconds)
-        rows = self._next_chunk()
-        if rows is not None:
-            return Start(rows)
+        parts = self._next_chunks()
+        if parts:
+            return Start(parts)
         return Collect(self._in_flight.popleft()) if self._in_flight else Finished()
 
-    def _next_chunk(self) -> Rows:
-        if self._refused is not None:
-            rows, self._refused = self._refused, None
-            return rows
-        return next(self._chunks, None)
+    def _next_chunks(self) -> list[Rows]:
+        parts, self._refused = self._refused, []
+        return parts or list(islice(self._chunks, self._burst))
 
-    def started(self, future: F) -> None:
-        """The chunk is on its way."""
-        self._in_flight.append(future)
-
-    def refused(self, start: Start, full: QueueFull) -> None:
-        """There was no room for the chunk."""
-        self._refused = start.rows
-        self._retry_after = full.retry_after or 0.5
+    def told(self, start: Start, outcomes: Sequence[F | QueueFull]) -> None:
+        """What became of these chunks: each is on its way, or found no room. What is behind one that found none is
+        withdrawn and goes after it, for answers come in order.
+        """
+        for part, outcome in zip(start.parts, outcomes, strict=True):
+            if isinstance(outcome, QueueFull):
+                self._retry_after = self._retry_after or outcome.retry_after or 0.5
+            elif not self._refused:
+                self._in_flight.append(outcome)
+                continue
+            else:
+                outcome.cancel()
+            self._refused.append(part)
 
     def cancel(self) -> None:
         """Want nothing more of what is in flight."""
@@ -111,16 +119,15 @@ class Plan(Generic[F]):
         self._in_flight.clear()
 
 
-def run(plan: Plan[PredictionFuture], submit: Callable[[Rows], PredictionFuture]) -> Generator[Prediction, None, None]:
+def run(
+    plan: Plan[PredictionFuture], submit: Callable[[list[Rows]], Sequence[PredictionFuture | QueueFull]]
+) -> Generator[Prediction, None, None]:
     """Follow the plan in this thread."""
     try:
         while not isinstance(step := plan.next(), Finished):
             match step:
-                case Start(rows):
-                    try:
-                        plan.started(submit(rows))
-                    except QueueFull as full:
-                        plan.refused(step, full)
+                case Start(parts):
+                    plan.told(step, submit(parts))
                 case Collect(future):
                     yield future.result()
                 case Pause(seconds):
@@ -132,17 +139,15 @@ def run(plan: Plan[PredictionFuture], submit: Callable[[Rows], PredictionFuture]
 
 
 async def run_async(
-    plan: Plan["asyncio.Future[Prediction]"], submit: Callable[[Rows], Awaitable["asyncio.Future[Prediction]"]]
+    plan: Plan["asyncio.Future[Prediction]"],
+    submit: Callable[[list[Rows]], Awaitable[Sequence["asyncio.Future[Prediction] | QueueFull"]]],
 ) -> AsyncGenerator[Prediction, None]:
     """Follow the plan in this task."""
     try:
         while not isinstance(step := plan.next(), Finished):
             match step:
-                case Start(rows):
-                    try:
-                        plan.started(await submit(rows))
-                    except QueueFull as full:
-                        plan.refused(step, full)
+                case Start(parts):
+                    plan.told(step, await submit(parts))
                 case Collect(future):
                     yield await future
                 case Pause(seconds):

@@ -1,7 +1,7 @@
 """The client for programs of threads."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Self, Unpack
 
@@ -11,6 +11,7 @@ from predictq.blocking import FutureCall, PredictionFuture, SendCall, WaitingCal
 from predictq.call import Call, tell
 from predictq.complaints import no_room
 from predictq.connection import Connection
+from predictq.errors import QueueFull
 from predictq.exchange import Exchange
 from predictq.feedback import REF, report_of
 from predictq.prediction import Prediction
@@ -74,12 +75,20 @@ class Client:
             Unavailable: if nobody knows whether it was accepted; submitting again with the same id is safe.
             PredictqError: whatever else is in the way; see `predictq.errors`.
         """
-        exchange = self._exchange()
-        request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
-        call = FutureCall(request, self._settings.retry_for, chosen="id" in options, abandon=exchange.abandon)
-        with self._asked(exchange, call):
-            call.wait_for_verdict()
-        return call.future
+        (outcome,) = self._submitted(model, [rows], options)
+        if isinstance(outcome, QueueFull):
+            raise outcome
+        return outcome
+
+    def _submitted(self, model: str, parts: list[Rows], options: Options) -> list[PredictionFuture | QueueFull]:
+        """As `submit`, all in one call to the broker; in order, and what found no room has the error in its place."""
+        exchange, calls = self._exchange(), list[FutureCall]()
+        for rows in parts:
+            request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
+            chosen = "id" in options
+            calls.append(FutureCall(request, self._settings.retry_for, chosen=chosen, abandon=exchange.abandon))
+        with self._asked(exchange, *calls):
+            return [_accepted(call) for call in calls]
 
     def send(self, model: str, rows: Rows, *, reply_to: str = "", **options: Unpack[Options]) -> str:
         """Ask, and have the answer put on the durable result queue `reply_to`; empty: nobody wants it.
@@ -116,25 +125,27 @@ class Client:
         on their way are cancelled.
         """
         plan = bulk.Plan[PredictionFuture](rows, chunk, window or self._settings.window, options)
-        return bulk.run(plan, lambda part: self.submit(model, part, **options))
+        return bulk.run(plan, lambda parts: self._submitted(model, parts, options))
 
     def _exchange(self) -> Exchange:
         return self._connection.exchange(tell)
 
     @contextmanager
-    def _asked(self, exchange: Exchange, call: Call) -> Generator[None, None, None]:
-        """Send the call; if a signal ends the waiting for it, nobody wants it any more."""
+    def _asked(self, exchange: Exchange, *calls: Call) -> Generator[None, None, None]:
+        """Send these calls; if a signal ends the waiting for them, nobody wants them any more."""
         try:
-            self._ask(exchange, call)
+            self._ask(exchange, calls)
             yield
         except BaseException:
-            exchange.abandon(call)
+            for call in calls:
+                exchange.abandon(call)
             raise
 
-    def _ask(self, exchange: Exchange, call: Call) -> None:
-        if exchange.line.is_full and not exchange.line.wait_for_room(min(call.give_up, call.expires)):
-            raise no_room(call)
-        exchange.ask((call,), send_now=call.expires - time.monotonic() >= _PATIENT)
+    def _ask(self, exchange: Exchange, calls: Sequence[Call]) -> None:
+        first = calls[0]
+        if exchange.line.is_full and not exchange.line.wait_for_room(min(first.give_up, first.expires)):
+            raise no_room(first)
+        exchange.ask(calls, send_now=first.expires - time.monotonic() >= _PATIENT)
 
     def close(self) -> None:
         """End what is outstanding with `Cancelled`, and disconnect. Prompt; may be called twice."""
@@ -145,3 +156,12 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _accepted(call: FutureCall) -> PredictionFuture | QueueFull:
+    """Its future, once the broker has it."""
+    try:
+        call.wait_for_verdict()
+    except QueueFull as full:
+        return full
+    return call.future

@@ -1,10 +1,10 @@
 """From the body of a result to the values a caller works with."""
 
-import io
 from typing import NoReturn
 
 import orjson
 
+from predictq import arrays
 from predictq.errors import Internal
 from predictq.values import Outputs
 from predictq_broker import ARROW, JSON, NPY, Result
@@ -23,7 +23,7 @@ def decode(result: Result) -> Outputs:
             case content if content == JSON:
                 return orjson.loads(result.body)
             case content if content == NPY:
-                return _array(result.body)
+                return arrays.decode(result.body)
             case content if content == ARROW:
                 return _table(result.body)
             case _:
@@ -35,12 +35,6 @@ def decode(result: Result) -> Outputs:
             model=result.model,
             version=result.version,
         ) from error
-
-
-def _array(body: bytes) -> Outputs:
-    import numpy as np
-
-    return np.lib.format.read_array(io.BytesIO(body), allow_pickle=False)  # not `load`, which would unpack a zip
 
 
 def _table(body: bytes) -> Outputs:

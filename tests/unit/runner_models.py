@@ -39,6 +39,7 @@ LOOKS_INTO_ITS_NEIGHBOURS = 119.0
 MULTIPLIES = 120.0
 WRITES = 121.0
 SIGNALS = 122.0
+FAULTS = 123.0
 
 
 class TrapModel:
@@ -211,3 +212,13 @@ class DiesOnUnpickle(TrapModel):
 
 SLOW_THREADS = "13"
 """How these two know that they are in a runner, rather than in the process that publishes them."""
+
+
+class FaultCounter:
+    """Needs sixteen megabytes for a moment; asked with `FAULTS`, it answers with how many page faults that took."""
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        [np.ones(1 << 18) for _ in range(8)]
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+        return np.full(len(rows), faults if rows[0, 0] == FAULTS else 0)

@@ -426,3 +426,57 @@ def test_records_and_columns_give_the_same_answers() -> None:
     (columns,) = answers(release, sink.getvalue().to_pybytes(), content_type=ARROW)
     (records,) = answers(release, b'[{"age":41,"job":"nurse"},{"job":"cook","age":30}]')
     assert columns == records == Ok(b'["nurse41","cook30"]')
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_model_may_write_to_its_input_and_the_bodies_stay_as_they_were(count: int) -> None:
+    def overwrites(rows: np.ndarray) -> np.ndarray:
+        rows[:] = 9.0
+        return rows[:, 0]
+
+    file = io.BytesIO()
+    np.save(file, np.array([[1.0, 2.0]]))
+    body = file.getvalue()
+    assert all(isinstance(answer, Ok) for answer in answers(overwrites, *[body] * count, content_type=NPY))
+    assert body == file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        np.array([0.1, -0.0, 0.0, np.nan, 1e300, -2.5e-7]),
+        np.array([0.1, 3.0], np.float32),
+        np.array([[0.25, np.nan], [1.0, -1e22]]),
+        np.zeros((3, 0)),
+        np.arange(8.0).reshape(2, 2, 2),
+        np.array([1, -1, 1, 2**62]),
+        np.array([2**64 - 1, 0], np.uint64),
+        np.array([True, False, True]),
+        np.array(["a,b", "],[", 'say "so"', "a,b"]),
+        np.array([[1, 2], [3, 4]]),
+    ],
+)
+def test_answers_that_are_written_together_are_those_that_each_would_have_alone(outputs: np.ndarray) -> None:
+    found = answers(lambda _: outputs, *[row(1.0, 2.0)] * len(outputs))
+    assert found == [Ok(orjson.dumps([value])) for value in outputs.tolist()]
+
+
+def test_of_answers_that_are_written_together_only_the_too_large_fail() -> None:
+    texts = np.array(["short", "x" * 100, "short"])
+    found = answers(lambda _: texts, *[row(1.0, 2.0)] * 3, limits=Limits(max_answer_bytes=50))
+    assert found[0] == found[2] == Ok(b'["short"]')
+    assert failure(found[1]).code is Code.TOO_LARGE
+
+
+def test_infinities_that_cancel_each_other_are_found() -> None:
+    file = io.BytesIO()
+    np.save(file, np.array([[np.inf, -np.inf]]))
+    (found,) = answers(first, file.getvalue(), content_type=NPY)
+    assert failure(found).message.startswith("row 0, column 0 is inf")
+
+
+def test_numbers_whose_sum_overflows_are_taken() -> None:
+    file = io.BytesIO()
+    np.save(file, np.array([[1e308, 1e308]]))
+    (found,) = answers(first, file.getvalue(), content_type=NPY)
+    assert isinstance(found, Ok)

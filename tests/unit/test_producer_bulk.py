@@ -65,22 +65,40 @@ def test_a_full_queue_is_waited_for() -> None:
     assert [p.outputs for p in predictions] == [[[n]] for n in range(50)]
 
 
+def test_chunks_that_are_all_there_go_half_a_window_at_a_time() -> None:
+    futures = [Future[Prediction]() for _ in range(4)]
+    plan = Plan[Future[Prediction]]([[n] for n in range(7)], 1, 4, {})
+    for first, burst in enumerate(([[[0]], [[1]]], [[[2]], [[3]]])):
+        step = plan.next()
+        assert step == Start(burst)
+        assert isinstance(step, Start)
+        plan.told(step, futures[2 * first : 2 * first + 2])
+    assert [plan.next(), plan.next()] == [Collect(futures[0]), Collect(futures[1])]
+    assert plan.next() == Start([[[4]], [[5]]])
+
+
+def test_chunks_of_a_generator_go_as_they_come() -> None:
+    plan = Plan[Future[Prediction]](([n] for n in range(7)), 1, 4, {})
+    assert plan.next() == Start([[[0]]])
+
+
 def test_a_chunk_that_found_no_room_is_tried_again_when_one_of_ours_has_come_back() -> None:
-    plan, first = Plan[Future[Prediction]]([[1], [2]], 1, 8, {}), Future[Prediction]()
-    assert plan.next() == Start([[1]])
-    plan.started(first)
-    refused = plan.next()
-    assert refused == Start([[2]])
-    plan.refused(refused, QueueFull("full", retry_after=2.0))
+    first, behind = Future[Prediction](), Future[Prediction]()
+    plan = Plan[Future[Prediction]]([[1], [2], [3]], 1, 8, {})
+    start = plan.next()
+    assert start == Start([[[1]], [[2]], [[3]]])
+    assert isinstance(start, Start)
+    plan.told(start, [first, QueueFull("full", retry_after=2.0), behind])
+    assert behind.cancelled()  # its answer would come out of turn
     assert plan.next() == Collect(first)
-    assert plan.next() == Start([[2]])
+    assert plan.next() == Start([[[2]], [[3]]])
 
 
 def test_a_chunk_that_found_a_queue_filled_by_others_waits_a_jittered_while() -> None:
     plan = Plan[Future[Prediction]]([[1]], 1, 8, {})
     refused = plan.next()
     assert isinstance(refused, Start)
-    plan.refused(refused, QueueFull("full", retry_after=2.0))
+    plan.told(refused, [QueueFull("full", retry_after=2.0)])
     pause = plan.next()
     assert isinstance(pause, Pause)
     assert 1.0 <= pause.seconds <= 2.0

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from predictq import InvalidInput, Settings, TooLarge
+from predictq import Internal, InvalidInput, Settings, TooLarge
 from predictq.outputs import decode
 from predictq.rows import chunks, encode
 from predictq_broker import ARROW, JSON, NPY, Code, Result
@@ -181,3 +181,46 @@ def test_outputs_that_are_no_array_are_an_error_and_never_unpickled() -> None:
     for content, body in ((NPY, file.getvalue()), (NPY, b"junk"), (JSON, b"{"), ("application/x-pickle", b"")):
         with pytest.raises(Exception, match="cannot be read"):
             decode(Result("x", Code.OK, body, content_type=content))
+
+
+def saved(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+ARRAYS = [
+    np.arange(6.0).reshape(2, 3),
+    np.arange(6.0).reshape(3, 2).T,
+    np.arange(12).reshape(3, 4)[:, ::2],
+    np.array([[1.5]], dtype=">f4"),
+    np.array([[True, False]]),
+    np.array(["great film", "ż"]),
+    np.ones((2, 3, 4), np.uint8),
+    np.zeros((2, 0)),
+]
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_an_array_travels_as_numpy_saves_it(array: np.ndarray) -> None:
+    for _ in "twice":  # the header is remembered
+        found = np.load(io.BytesIO(encode(array, SETTINGS).data), allow_pickle=False)
+        np.testing.assert_array_equal(found, array)
+        assert found.dtype == array.dtype
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_outputs_are_what_numpy_reads_and_may_be_written_to(array: np.ndarray) -> None:
+    result = Result("a", Code.OK, saved(array), "iris", content_type=NPY)
+    expected = np.lib.format.read_array(io.BytesIO(result.body), allow_pickle=False)
+    for found in (decode(result), decode(result)):
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == expected.dtype
+        assert found.flags.c_contiguous == expected.flags.c_contiguous
+        found[:] = found
+
+
+@pytest.mark.parametrize("body", [b"", saved(np.ones(3))[:-1], saved(np.array([{}], object)), saved(np.ones(3))[:9]])
+def test_outputs_that_are_no_array_are_an_error(body: bytes) -> None:
+    with pytest.raises(Internal):
+        decode(Result("a", Code.OK, body, "iris", content_type=NPY))

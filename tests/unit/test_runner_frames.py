@@ -48,6 +48,12 @@ def test_large_parts_are_sent_without_being_joined() -> None:
     assert read(bytes_of({"a": 1}, [large, b"y"]), at_once=70_000) == Frame({"a": 1}, [large, b"y"])
 
 
+def test_small_parts_are_joined_and_one_that_is_not_small_goes_as_it_is() -> None:
+    assert len(pack({}, [b"x" * 100] * 300)) == 1
+    body = b"x" * 100_000
+    assert any(buffer is body for buffer in pack({}, [body]))
+
+
 @given(st.lists(st.binary(max_size=20)), st.integers(1, 7))
 def test_buffers_are_written_whole_however_little_goes_at_a_time(buffers: list[bytes], at_once: int) -> None:
     written = bytearray()

@@ -349,3 +349,11 @@ def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path, nursery: st
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def test_memory_that_a_batch_has_freed_is_there_for_the_next(nursery: Nursery, tmp_path: Path) -> None:
+    with contextlib.closing(Runner.start(nursery, published(tmp_path, models.FaultCounter()), LIMITS, LOAD)) as runner:
+        faults = [
+            orjson.loads(runner.predict("predict", JSON, [row(models.FAULTS)]).answers[0].body)[0] for _ in range(3)
+        ]
+    assert faults[-1] < 100  # of 4096 pages

@@ -1,6 +1,7 @@
 """How we talk to the server: explicit timeouts, no hidden retries, replies as they are."""
 
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ MAX_BLOCK: Final = 1.0
 ANSWER: Final = 10.0
 """Seconds to wait for any answer; well above `MAX_BLOCK`, or a quiet queue would look like a dead server."""
 _CONNECT: Final = 3.0
+_FEW: Final = 256
+_LARGE: Final = 32 << 10
+"""Bytes of a word that is joined to few others by Python, rather than by hiredis."""
 
 
 class _Packer:
@@ -29,7 +33,22 @@ class _Packer:
     def pack(self, name: str, *words: bytes | str | float) -> list[bytes]:
         """The command as it is sent; its name may be of two words."""
         command: Any = (*name.split(), *words)  # its type says that there is one word only
+        if len(command) < _FEW and _is_large(command[-1]):
+            return [_joined(command)]
         return [hiredis.pack_command(command)]
+
+
+def _is_large(word: object) -> bool:
+    return type(word) is bytes and len(word) >= _LARGE
+
+
+def _joined(command: Sequence[bytes | str | float]) -> bytes:
+    """The same, with each word copied once; hiredis lets its buffer grow and copies it in the end."""
+    words = [word if type(word) is bytes else str(word).encode() for word in command]
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        parts += (b"$%d\r\n" % len(word), word, b"\r\n")
+    return b"".join(parts)
 
 
 class Connections:

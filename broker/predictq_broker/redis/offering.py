@@ -78,11 +78,13 @@ def fingerprint(request: Request) -> str:
     """What must be equal for a repeated id to be the same request: all that decides its answer.
 
     The first 8 digits are a checksum that is made in no time: of requests in parcels they are all that is kept, for
-    only their sender knows the ids, and is not his own enemy.
+    only their sender knows the ids, and is not his own enemy. The others are cut from SHA-1, which takes half the time
+    of BLAKE2b for a body of many rows; nothing secret hangs on it.
     """
     told = _told(request.ref, request.method, request.content_type)
-    digest = hashlib.blake2b(request.body + told, digest_size=5).hexdigest()
-    return f"{zlib.crc32(told, zlib.crc32(request.body)):08x}{digest}"
+    digest = hashlib.sha1(request.body, usedforsecurity=False)
+    digest.update(told)
+    return f"{zlib.crc32(told, zlib.crc32(request.body)):08x}{digest.hexdigest()[:10]}"
 
 
 @lru_cache(maxsize=256)

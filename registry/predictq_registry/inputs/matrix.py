@@ -29,7 +29,11 @@ class MatrixRows:
     def check(self, rows: object) -> Checked:
         """See `Signature.check`."""
         if type(rows) is list:
-            if self._surely_fits(rows):
+            if len(rows) == 1:  # the common request
+                row = rows[0]
+                if type(row) is list and len(row) == self._width and _are_numbers(row):
+                    return Checked(rows, 1, "matrix")
+            elif self._surely_fits(rows):
                 return Checked(rows, len(rows), "matrix")
             return Checked(self._examined(rows), len(rows), "matrix")
         if is_array(rows):
@@ -38,9 +42,6 @@ class MatrixRows:
 
     def _surely_fits(self, rows: list[Any]) -> bool:
         """Whether nothing is wrong, found out at C speed; if False, `_examined` decides value by value."""
-        if len(rows) == 1:  # the common request
-            row = rows[0]
-            return type(row) is list and len(row) == self._width and _are_numbers(row)
         if set(map(type, rows)) != _LIST or set(map(len, rows)) != {self._width}:
             return False
         return _are_numbers(list(chain.from_iterable(rows)))
@@ -83,11 +84,13 @@ class MatrixRows:
         if array.dtype.kind not in "fiu":
             raise InputError(f"the array holds {array.dtype}; expected numbers")
         check_plane(array, self._width)
-        with np.errstate(over="ignore"):
-            floats = array.astype(np.float64)
-        self._refuse(np.isinf(floats), floats)
-        if not self._nullable:
-            self._refuse(np.isnan(floats), floats)
+        with np.errstate(over="ignore", invalid="ignore"):
+            floats = array.astype(np.float64, order="C")
+            surely_finite = isfinite(floats.sum())  # one infinity or NaN would show in the sum
+        if not surely_finite:
+            self._refuse(np.isinf(floats), floats)
+            if not self._nullable:
+                self._refuse(np.isnan(floats), floats)
         if array.dtype.kind != "f" and array.dtype.itemsize == 8:
             self._refuse(np.abs(floats) > EXACT, array)
         return floats
@@ -104,6 +107,8 @@ class MatrixRows:
         pieces: list[Any] = [piece.data for piece in checked]
         if set(map(type, pieces)) == _LIST:
             return to_floats(chain.from_iterable(pieces), sum(piece.count for piece in checked), self._width)
+        if len(pieces) == 1:
+            return np.asarray(pieces[0], np.float64)
         return np.concatenate([np.asarray(piece, np.float64) for piece in pieces])
 
 

@@ -4,8 +4,8 @@ Each request is decoded and checked alone. Those of one shape are put together a
 fails they are halved and assembled anew from what was checked, until what fails stands alone.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from predictq_broker.messages import Code
 from predictq_registry import Checked, InputError, Loaded
@@ -21,9 +21,8 @@ _DENSE_AT_ONCE = 8
 """How many answers of the largest size a group's sparse output may take when it is made dense."""
 
 
-class _Item(NamedTuple):
-    place: int
-    checked: Checked
+_Group = list[tuple[int, Checked]]
+"""Requests of one shape: their place in the batch, and what was checked."""
 
 
 def predict_batch(
@@ -37,7 +36,7 @@ def predict_batch(
     groups = _checked_groups(loaded, content_type, bodies, limits, answers)
     for group in groups:
         for part, outcome in _predicted(loaded, method, content_type, group, limits):
-            answers.update(zip((item.place for item in part), outcome, strict=True))
+            answers.update(zip((place for place, _ in part), outcome, strict=True))
     return [answers[index] for index in range(len(bodies))]
 
 
@@ -57,17 +56,17 @@ def _refusal(loaded: Loaded, method: str, content_type: str) -> Failed | None:
 
 def _checked_groups(
     loaded: Loaded, content_type: str, bodies: Sequence[bytes], limits: Limits, answers: dict[int, Answer]
-) -> Iterator[list[_Item]]:
+) -> Iterator[_Group]:
     """The sound requests by their shape; the others get their answer at once."""
     decode, check = decoder(content_type), loaded.manifest.signature.check
-    groups: dict[object, list[_Item]] = {}
+    groups: defaultdict[object, _Group] = defaultdict(list)
     for index, body in enumerate(bodies):
         try:
             checked = check(decode(body, limits))
         except Exception as error:  # noqa: BLE001  sorted out by `_bad_input`
             answers[index] = _bad_input(error)
         else:
-            groups.setdefault(checked.shape, []).append(_Item(index, checked))
+            groups[checked.shape].append((index, checked))
     return iter(groups.values())
 
 
@@ -84,8 +83,8 @@ def _bad_input(error: Exception) -> Failed:
 
 
 def _predicted(
-    loaded: Loaded, method: str, content_type: str, group: list[_Item], limits: Limits
-) -> Iterator[tuple[list[_Item], list[Answer]]]:
+    loaded: Loaded, method: str, content_type: str, group: _Group, limits: Limits
+) -> Iterator[tuple[_Group, list[Answer]]]:
     """The group's answers, as few parts as could be predicted at once."""
     waiting = [group]
     while waiting:
@@ -100,16 +99,15 @@ def _predicted(
             waiting += [part[middle:], part[:middle]]
 
 
-def _attempt(
-    loaded: Loaded, method: str, content_type: str, part: list[_Item], limits: Limits
-) -> list[Answer] | Failed:
+def _attempt(loaded: Loaded, method: str, content_type: str, part: _Group, limits: Limits) -> list[Answer] | Failed:
     """The answers of `part`, or why the model gave none. Assembled anew: a model may have altered its last input."""
-    counts = [item.checked.count for item in part]
+    checked = [rows for _, rows in part]
+    counts = [rows.count for rows in checked]
     most_bytes = limits.max_answer_bytes * min(len(part), _DENSE_AT_ONCE)
     try:
-        model_input = loaded.manifest.signature.assemble([item.checked for item in part])
-        rows = output_rows(loaded.call(method, model_input), sum(counts), most_bytes)
-        return encode(content_type, rows, counts, limits)
+        model_input = loaded.manifest.signature.assemble(checked)
+        outputs = output_rows(loaded.call(method, model_input), sum(counts), most_bytes)
+        return encode(content_type, outputs, counts, limits)
     except BadOutput as error:
         return Failed(error.code, error.message)
     except BaseException as error:  # noqa: BLE001  a model may raise anything, SystemExit too, and must not end the loop

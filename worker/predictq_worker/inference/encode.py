@@ -1,8 +1,8 @@
 """From output rows to answers. A whole group's output is converted once, then cut into one body a request."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,9 @@ from predictq_worker.inference.plain import INFINITE, plain_value
 
 __all__ = ["encode"]
 
-_CONVERT_AT_ONCE = 8 << 20
+_CONVERT_AT_ONCE: Final = 8 << 20
 """Bytes of an array that is turned into Python values as a whole; a larger one request by request."""
+_PLANE: Final = 2
 
 
 def encode(content_type: str, rows: OutputRows, counts: Sequence[int], limits: Limits) -> list[Answer]:
@@ -34,19 +35,30 @@ def encode(content_type: str, rows: OutputRows, counts: Sequence[int], limits: L
         return [_guarded(_json_of_values, part, limits) for part in _parts(rows, counts)]
     if rows.nbytes <= _CONVERT_AT_ONCE and not _has_infinity(rows):
         with contextlib.suppress(orjson.JSONEncodeError):
-            return _json_at_once(rows.tolist(), counts, limits)
+            return _json_at_once(rows, counts, limits)
     return [_guarded(_json_of_array, part, limits) for part in _parts(rows, counts)]
 
 
-def _json_at_once(values: list[Any], counts: Sequence[int], limits: Limits) -> list[Answer]:
-    dumps = orjson.dumps
-    if len(values) == len(counts):
-        bodies = [dumps([value]) for value in values]
+def _json_at_once(rows: npt.NDArray[Any], counts: Sequence[int], limits: Limits) -> list[Answer]:
+    values = rows.tolist()
+    bodies: Iterable[bytes]
+    if len(values) != len(counts):
+        bodies = map(orjson.dumps, _parts(values, counts))
+    elif rows.dtype.kind == "f" and rows.ndim <= _PLANE:
+        bodies = _numbers_apart(values, rows.ndim)
+    elif rows.ndim == 1:
+        known = {value: _sized(orjson.dumps([value]), limits) for value in set(values)}  # labels: a few for all rows
+        return [known[value] for value in values]
     else:
-        bodies = [dumps(part) for part in _parts(values, counts)]
-    if max(map(len, bodies)) > limits.max_answer_bytes:
-        return [_sized(body, limits) for body in bodies]
-    return [Ok(body) for body in bodies]
+        bodies = (orjson.dumps([value]) for value in values)
+    return [_sized(body, limits) for body in bodies]
+
+
+def _numbers_apart(values: list[Any], depth: int) -> list[bytes]:
+    """Each row's body, out of one text of all rows: no number holds a comma or a bracket."""
+    opening, closing = b"[" * depth, b"]" * depth
+    rows = orjson.dumps(values)[depth:-depth].split(b"," if depth == 1 else b"],[")
+    return [opening + row + closing for row in rows]
 
 
 def _parts(rows: Any, counts: Sequence[int]) -> Iterator[Any]:  # noqa: ANN401  an array's parts are arrays, a list's lists

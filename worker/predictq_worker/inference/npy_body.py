@@ -38,7 +38,7 @@ class _Header(NamedTuple):
 
 
 def decode_npy(body: bytes, limits: Limits) -> npt.NDArray[Any]:
-    """The array in `body`, as a fresh, writable, native, C-ordered copy; its first axis is the rows.
+    """The array in `body`, native and in C order; its first axis is the rows. It may be a view, which is read-only.
 
     Raises:
         BadBody: if it is not one whole array of at least one row, of a plain dtype, within the limits.
@@ -51,7 +51,7 @@ def decode_npy(body: bytes, limits: Limits) -> npt.NDArray[Any]:
     items = np.frombuffer(body, header.dtype, offset=start)
     _check_items(items)
     array = items.reshape(header.shape, order="F" if header.fortran else "C")
-    return np.array(array, dtype=header.dtype.newbyteorder("="), order="C", copy=True)
+    return np.asarray(array, dtype=header.dtype.newbyteorder("="), order="C")
 
 
 def _split(body: bytes) -> tuple[bytes, int]:

@@ -16,6 +16,9 @@ from predictq_worker.runner.nursery_handle import Birth, Nursery
 
 __all__ = ["ChildProcess"]
 
+_ON_THE_WAY: Final = 1 << 20
+"""Bytes between the two processes."""
+
 _UNTIL_GONE: Final = 5.0
 """Seconds a killed process may take to end; longer only if the kernel holds it."""
 
@@ -54,7 +57,7 @@ class ChildProcess:
                     read_end, write_end = os.pipe()
                     theirs.callback(os.close, read_end)
                     ours.callback(os.close, write_end)
-                    connection, other_end = socket.socketpair()
+                    connection, other_end = _roomy(socket.socketpair())
                     theirs.enter_context(other_end)
                     ours.enter_context(connection)
                     birth = nursery.fork(other_end.fileno(), read_end)
@@ -91,6 +94,13 @@ class ChildProcess:
             os.close(self._lifeline)
             os.close(self._process)
         return _how(status)
+
+
+def _roomy(pair: tuple[socket.socket, socket.socket]) -> tuple[socket.socket, socket.socket]:
+    """A batch of a few hundred kilobytes then goes at once, where the kernel allows it."""
+    for end in pair:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ON_THE_WAY)
+    return pair
 
 
 def _how(status: int | None) -> str:

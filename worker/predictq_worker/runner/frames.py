@@ -19,7 +19,9 @@ _MAGIC: Final = b"PQR1"
 _MAX_HEADER: Final = 8 << 20
 _FIRST_READ: Final = 64 << 10
 _JOIN_BELOW: Final = 256 << 10
-"""Bytes of parts below which copying them together is cheaper than handing the kernel many pieces."""
+"""Bytes of parts below which they may be copied together …"""
+_SMALL: Final = 16 << 10
+"""… if each of them has fewer than so many: that is cheaper than handing the kernel many pieces."""
 _MOST_PIECES: Final = 512
 """Buffers that one sendmsg may take; Linux stops at 1024."""
 
@@ -58,7 +60,7 @@ def pack(header: dict[str, Any], parts: Sequence[bytes] = ()) -> list[Buffer]:
     lengths = list(map(len, parts))
     size = sum(lengths)
     head = _PREFIX.pack(_MAGIC, len(text), len(parts), size) + text + struct.pack(f"<{len(lengths)}Q", *lengths)
-    return [b"".join((head, *parts))] if size < _JOIN_BELOW else [head, *parts]
+    return [b"".join((head, *parts))] if size < min(_JOIN_BELOW, _SMALL * len(parts) + 1) else [head, *parts]
 
 
 def write_buffers(send: SendSome, buffers: Sequence[Buffer]) -> None:

@@ -15,7 +15,7 @@ from predictq_sandbox import be_alone, deny_writing
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.runner.errors import ReleaseRefused
 from predictq_worker.runner.frames import Buffer, Frame, read_frame, write_buffers
-from predictq_worker.runner.linux import arm_lifeline, die_before_the_parent, set_name
+from predictq_worker.runner.linux import arm_lifeline, die_before_the_parent, keep_freed_memory, set_name
 from predictq_worker.runner.loading import load_release
 from predictq_worker.runner.messages import (
     LOAD,
@@ -51,6 +51,7 @@ def run(channel: int, lifeline: int) -> int:
     be_alone()
     deny_writing(but=[own_folder(os.getpid()) or _NOWHERE, *_ELSEWHERE])
     set_name("pq-runner")
+    keep_freed_memory()
     np.random.seed()  # noqa: NPY002  the global state that models use must not be the same in every runner
     with socket.socket(fileno=channel) as connection:
         try:
