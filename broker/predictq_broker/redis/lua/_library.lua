@@ -180,7 +180,7 @@ local function take_out(stream, group, parcels, place, numbers, count)
   redis.call('XACK', stream, group, entry)
   redis.call('XDEL', stream, entry)
   redis.call('HDEL', parcels, place)
-  redis.call('HINCRBY', parcels, 'more', 1 - count)
+  if redis.call('HINCRBY', parcels, 'more', 1 - count) == 0 then redis.call('HDEL', parcels, 'more') end
   return true
 end
 
