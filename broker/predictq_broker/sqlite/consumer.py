@@ -15,7 +15,7 @@ from predictq_broker.sqlite.intake import Source, deliveries, how_many_in, take
 from predictq_broker.sqlite.lease import Lease
 from predictq_broker.sqlite.publishing import publish
 from predictq_broker.sqlite.sending import open_queue
-from predictq_broker.sqlite.slots import Tag, json_list, queue_of, tag_of
+from predictq_broker.sqlite.slots import json_list, queue_of, tag_of
 from predictq_broker.sqlite.statements import sql
 
 __all__ = ["SqliteConsumer", "forget"]
@@ -82,27 +82,29 @@ class SqliteConsumer:
     def _finish(self, outcomes: Sequence[Outcome], *, dead: bool) -> Sequence[Outcome]:
         if not outcomes:
             return []
-        tags = [tag_of(outcome.delivery.tag) for outcome in outcomes]
+        tags = [tag_of(delivery[1]) for delivery, _ in outcomes]
         with self._database.write(durable=True) as connection:
             now = now_ms()
             if dead:
                 self._lease.unpack(connection, tags)
             ours, rows = self._lease.settle(connection, tags)
-            settled = [both for both in zip(tags, outcomes, strict=True) if self._is_first_of(ours, both[0])]
+            settled = outcomes if len(ours) == len(tags) else self._those(ours, outcomes)
             if dead:
                 _set_aside(connection, settled, now)
-            forget(connection, rows, [(tag[0], tag[2]) for tag, _ in settled])
-            publish(connection, [(delivery.request.reply_to, result) for _, (delivery, result) in settled], now)
+            forget(connection, rows, [_charge(delivery) for delivery, _ in settled])
+            publish(connection, [(delivery[0][4], result) for delivery, result in settled], now)
             reached("mid_settle")
         self._results.ring()
-        return [outcome for _, outcome in settled]
+        return settled
 
-    def _is_first_of(self, ours: set[int], tag: Tag) -> bool:
-        """Whether it is one of `ours`, and was not told before."""
-        if tag[0] not in ours or not self._lease.is_under(tag):
-            return False
-        ours.discard(tag[0])
-        return True
+    def _those(self, slots: set[int], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """The first outcome for each of these slots."""
+        first: dict[int, Outcome] = {}
+        for outcome in outcomes:
+            tag = tag_of(outcome.delivery.tag)
+            if tag[0] in slots and self._lease.is_under(tag):
+                first.setdefault(tag[0], outcome)
+        return list(first.values())
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Give deliveries back unharmed."""
@@ -127,11 +129,16 @@ def forget(connection: Connection, rows: Iterable[int], settled: Iterable[tuple[
         connection.execute(sql("charge_queue"), {"queue": queue, "requests": -len(each), "bytes": -sum(each)})
 
 
-def _set_aside(connection: Connection, settled: Sequence[tuple[Tag, Outcome]], now: int) -> None:
+def _charge(delivery: Delivery) -> tuple[int, int]:
+    slot, _, size, _ = tag_of(delivery[1])
+    return slot, size
+
+
+def _set_aside(connection: Connection, settled: Sequence[Outcome], now: int) -> None:
     connection.executemany(
         sql("bury_request"),
         [
-            (result.body.decode(errors="replace"), delivery.attempt, now / 1000, tag[0])
-            for tag, (delivery, result) in settled
+            (result.body.decode(errors="replace"), delivery.attempt, now / 1000, tag_of(delivery.tag)[0])
+            for delivery, result in settled
         ],
     )

@@ -3,13 +3,14 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from sqlite3 import Connection
 from typing import NamedTuple
 
 from predictq_broker.messages import Delivery, Request
 from predictq_broker.port import Capacity
 from predictq_broker.sqlite.database import now_ms
-from predictq_broker.sqlite.packing import cut, how_many
+from predictq_broker.sqlite.packing import cut, how_many, made
 from predictq_broker.sqlite.parcels import ids_in, slots_in
 from predictq_broker.sqlite.rows import Row, request_in
 from predictq_broker.sqlite.slots import Parcel, priority_of, stream_span, streams_of
@@ -85,7 +86,7 @@ def take(connection: Connection, source: Source, capacity: Capacity) -> list[Row
 def deliveries(rows: Sequence[Row], source: Source) -> list[Delivery]:
     """The rows taken from one queue, as they are handed out at this moment."""
     clock = Clock(now_ms(), time.monotonic())
-    return [delivery for row in rows for delivery in _delivered(row, source, clock)]
+    return list(chain.from_iterable([_delivered(row, source, clock) for row in rows]))
 
 
 def how_many_in(rows: Sequence[Row]) -> int:
@@ -130,9 +131,7 @@ def _delivered(row: Row, source: Source, clock: Clock) -> Sequence[Delivery]:
         return (Delivery(request, (slot, source.consumer, len(request.body), None), *when, fault),)
     model, blob, head, *common = request
     tails, sizes = row[14:]
-    slots, consumer = slots_in(slot, sizes), source.consumer
-    parcel = Parcel(slot, len(slots))
-    return [
-        Delivery(Request(model, body, id_, *common), (own, consumer, len(body), parcel), *when)
-        for own, id_, body in zip(slots, ids_in(head, tails), cut(blob, sizes), strict=True)
-    ]
+    slots, bodies = slots_in(slot, sizes), list(cut(blob, sizes))
+    requests = made(Request, repeat(model), bodies, ids_in(head, tails), *map(repeat, common))
+    tags = zip(slots, repeat(source.consumer), map(len, bodies), repeat(Parcel(slot, len(slots))))
+    return list(made(Delivery, requests, tags, *map(repeat, when), repeat(None)))

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 from predictq_broker.messages import JSON, Code, Fault, Priority, Request, Result, Timings
 from predictq_broker.names import is_name
-from predictq_broker.sqlite.packing import cut, pack_sizes
+from predictq_broker.sqlite.packing import cut, made, pack_sizes
 from predictq_broker.wire import MAX_HEADER_BYTES, read_request, request_fields
 
 __all__ = [
@@ -128,4 +129,4 @@ def results_in(row: Row) -> list[Result]:
     rest = (*common, Timings(queued, batched, predicted), retry_after)
     if sizes is None:
         return [Result(ids, code, body, *rest)]
-    return [Result(id_, code, own, *rest) for id_, own in zip(ids.split(" "), cut(body, sizes), strict=True)]
+    return list(made(Result, ids.split(" "), repeat(code), cut(body, sizes), *map(repeat, rest)))
