@@ -14,7 +14,7 @@ from predictq_broker.sqlite.database import Database, now_ms
 from predictq_broker.sqlite.intake import Source, deliveries, how_many_in, take
 from predictq_broker.sqlite.lease import Lease
 from predictq_broker.sqlite.publishing import publish
-from predictq_broker.sqlite.sending import open_queue
+from predictq_broker.sqlite.queues import open_queue
 from predictq_broker.sqlite.slots import json_list, queue_of, tag_of
 from predictq_broker.sqlite.statements import sql
 

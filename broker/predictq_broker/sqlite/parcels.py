@@ -5,6 +5,7 @@ it (it is withdrawn, given back, buried or lost with its consumer) happens after
 Its requests have the slots just before that of the row, which they get when they are unpacked.
 """
 
+import json
 from collections.abc import Collection, Sequence
 from sqlite3 import Connection
 from struct import pack
@@ -99,8 +100,8 @@ def _begin_check(request: Request) -> int:
 
 def find_known(connection: Connection, queue: int, ids: Collection[str], now: int) -> dict[str, Known]:
     """Those of these ids that came in a parcel and are remembered."""
-    heads = '["' + '","'.join({id_[:-_TAIL] for id_ in ids}) + '"]'  # a name needs no escaping
-    found = connection.execute(sql("find_known_parcels"), {"heads": heads, "queue": queue, "now": now}).fetchall()
+    asked = {"heads": json.dumps(list({id_[:-_TAIL] for id_ in ids})), "queue": queue, "now": now}
+    found = connection.execute(sql("find_known_parcels"), asked).fetchall()
     wanted = set(ids) if found else set()
     return {
         id_: Known(slot, value)

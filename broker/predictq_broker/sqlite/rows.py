@@ -128,5 +128,5 @@ def results_in(row: Row) -> list[Result]:
     code = _CODES.get(status, Code.INTERNAL)
     rest = (*common, Timings(queued, batched, predicted), retry_after)
     if sizes is None:
-        return [Result(ids, code, body, *rest)]
+        return [Result._make((ids, code, body, *rest))]
     return list(made(Result, ids.split(" "), repeat(code), cut(body, sizes), *map(repeat, rest)))

@@ -1,19 +1,19 @@
 """Storing requests: who is known, who is too many, and the rest."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from predictq_broker.messages import Priority, Request, Verdict
+from predictq_broker.messages import Request, Verdict
 from predictq_broker.names import check_name, check_names
 from predictq_broker.port import Limits
 from predictq_broker.sqlite.parcels import check, find_known, keep
+from predictq_broker.sqlite.queues import Queue, full_reply_tos, next_slots, open_queue
 from predictq_broker.sqlite.rows import is_plain, plain_row, request_row
-from predictq_broker.sqlite.slots import PRIORITIES
 from predictq_broker.sqlite.statements import insert, sql
 
-__all__ = ["Offer", "check_all", "offers", "open_queue", "store", "store_parcels"]
+__all__ = ["Offer", "check_all", "offers", "store", "store_parcels"]
 
 
 class Offer(NamedTuple):
@@ -21,14 +21,6 @@ class Offer(NamedTuple):
 
     request: Request
     fingerprint: bytes
-
-
-class Queue(NamedTuple):
-    """A model's queue and how full it is."""
-
-    queue: int
-    requests: int
-    bytes: int
 
 
 def check_all(requests: Sequence[Request]) -> None:
@@ -57,24 +49,15 @@ def _fingerprint(request: Request) -> bytes:
     return blake2b(headers + request.body, digest_size=8).digest()
 
 
-def open_queue(connection: Connection, model: str) -> Queue:
-    """The queue of `model`, which is from now on one that was seen."""
-    found = connection.execute(sql("find_queue"), {"model": model}).fetchone()
-    if found is None:
-        connection.execute(sql("create_queue"), {"model": model})
-        found = connection.execute(sql("find_queue"), {"model": model}).fetchone()
-    return Queue._make(found)
-
-
 def store_parcels(connection: Connection, parcels: Sequence[Sequence[Request]], limits: Limits, now: int) -> bool:
     """Store all of these, which nobody can know, within the caller's transaction; or none if a limit is near."""
     queue = open_queue(connection, parcels[0][0].model)
     count = sum(map(len, parcels))
     size = sum([len(request[1]) for parcel in parcels for request in parcel])
-    full = _full_reply_tos(connection, {parcel[0].reply_to for parcel in parcels}, limits)
+    full = full_reply_tos(connection, {parcel[0].reply_to for parcel in parcels}, limits)
     if full or queue.requests + count > limits.queue_requests or queue.bytes + size > limits.queue_bytes:
         return False
-    slots = _slots(connection, queue.queue, [(parcel[0].priority, len(parcel) + 1) for parcel in parcels])
+    slots = next_slots(connection, queue.queue, [(parcel[0].priority, len(parcel) + 1) for parcel in parcels])
     keep(connection, list(zip(slots, parcels, strict=True)), now, now + round(limits.dedup * 1000))
     connection.execute(sql("charge_queue"), {"queue": queue.queue, "requests": count, "bytes": size})
     return True
@@ -84,7 +67,7 @@ def store(connection: Connection, offered: Sequence[Offer], limits: Limits, now:
     """Store what may be stored, within the caller's transaction."""
     queue = open_queue(connection, offered[0].request.model)
     known = _known(connection, queue.queue, offered, now)
-    full = _full_reply_tos(connection, {offer.request.reply_to for offer in offered}, limits)
+    full = full_reply_tos(connection, {offer.request.reply_to for offer in offered}, limits)
     verdicts = _judge(offered, known, full, queue, limits)
     accepted = [offer for offer, verdict in zip(offered, verdicts, strict=True) if verdict is Verdict.ACCEPTED]
     if accepted:
@@ -98,12 +81,6 @@ def _known(connection: Connection, queue: int, offered: Sequence[Offer], now: in
     checks = {id_: known.check for id_, known in in_parcels.items()}
     asked = {"ids": _ids(offered), "queue": queue, "now": now}
     return checks | dict(connection.execute(sql("find_known_ids"), asked).fetchall())
-
-
-def _full_reply_tos(connection: Connection, reply_tos: Collection[str], limits: Limits) -> set[str]:
-    names = '["' + '","'.join(reply_tos) + '"]'
-    found = connection.execute(sql("find_full_reply_tos"), {"names": names, "limit": limits.unread_results})
-    return {name for (name,) in found}
 
 
 def _judge(
@@ -135,7 +112,7 @@ def _seen_before(before: bytes | None, offer: Offer) -> Verdict | None:
 
 
 def _keep(connection: Connection, queue: int, accepted: Sequence[Offer], now: int, until: int) -> None:
-    slots = _slots(connection, queue, [(offer.request.priority, 1) for offer in accepted])
+    slots = next_slots(connection, queue, [(offer.request.priority, 1) for offer in accepted])
     placed = [(slot, offer.request) for slot, offer in zip(slots, accepted, strict=True)]
     plain = [plain_row(slot, now, request) for slot, request in placed if is_plain(request)]
     insert(connection, "store_plain_request", plain)
@@ -158,26 +135,3 @@ def _remember(connection: Connection, queue: int, accepted: Sequence[Offer], slo
 
 def _ids(offered: Sequence[Offer]) -> str:
     return '["' + '","'.join([request.id for request, _ in offered]) + '"]'  # a name needs no escaping
-
-
-def _slots(connection: Connection, queue: int, wanted: Sequence[tuple[Priority, int]]) -> list[int]:
-    """For each the last of as many slots as it wants, the next of its priority's stream."""
-    more: dict[Priority, int] = dict.fromkeys(PRIORITIES, 0)
-    for priority, count in wanted:
-        more[priority] += count
-    last = {
-        priority: _extend(connection, queue * 4 + 1 + place, more[priority]) - more[priority]
-        for place, priority in enumerate(PRIORITIES)
-        if more[priority]
-    }
-    slots: list[int] = []
-    for priority, count in wanted:
-        last[priority] += count
-        slots.append(last[priority])
-    return slots
-
-
-def _extend(connection: Connection, stream: int, more: int) -> int:
-    ((last,),) = connection.execute(sql("extend_stream"), {"stream": stream, "count": more}).fetchall()
-    assert isinstance(last, int)  # noqa: S101  told to the type checker: the column is an integer
-    return last

@@ -41,7 +41,7 @@ def settle(connection: Connection, consumer: int, tags: Iterable[Tag]) -> Settle
             singles.append(slot)
         else:
             parts[parcel].add(slot)
-    whole = {parcel: slots for parcel, slots in parts.items() if len(slots) == parcel.count}
+    whole = {parcel: slots for parcel, slots in parts.items() if len(slots) == parcel.requests}
     rows = _surrender(connection, "surrender_parcels", consumer, [parcel.slot for parcel in whole])
     settled = Settled(set(chain.from_iterable(whole[parcel] for parcel in whole if parcel.slot in rows)), list(rows))
     for parcel, slots in parts.items():
@@ -69,9 +69,9 @@ def _settle_part(
     before = done_in(found[0])
     done = before | slots
     settled.requests.update(slots - before)
-    if len(done) == parcel.count:
+    if len(done) == parcel.requests:
         settled.rows.extend(_surrender(connection, "surrender", consumer, [parcel.slot]))
     else:
-        note = {"slot": parcel.slot, "done": " ".join(map(str, sorted(done))), "requests": parcel.count - len(done)}
+        note = {"slot": parcel.slot, "done": " ".join(map(str, sorted(done))), "requests": parcel.requests - len(done)}
         connection.execute(sql("note_done"), note)
     return ()

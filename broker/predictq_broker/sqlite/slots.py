@@ -30,7 +30,7 @@ class Parcel(NamedTuple):
     """What several requests came in: the slot of its row, and how many they were."""
 
     slot: int
-    count: int
+    requests: int
 
 
 Tag = tuple[int, int, int, Parcel | None]

@@ -50,7 +50,7 @@ class SqliteSubscription:
             rows = _take_returned(connection, line, consumer, capacity)
             rows += _take_new(connection, line, consumer, capacity - len(rows))
             self._lease.took(len(rows))
-        taken = [ResultDelivery(*results_in(row[2:]), (row[0], consumer, 0, None), row[1]) for row in rows]
+        taken = [ResultDelivery(results_in(row[2:])[0], (row[0], consumer, 0, None), row[1]) for row in rows]
         still = {tag for tag in self._held if self._lease.is_under(tag)}
         self._held = still.union(tag_of(delivery.tag) for delivery in taken)
         return taken

@@ -47,6 +47,6 @@ def _remember_singly(connection: Connection, record: Row) -> None:
     slot, until, head, tails, checks = record
     queue, ids = queue_of(slot), ids_in(head, tails)
     each = zip(slots_in(slot, checks), ids, checks_in(checks), strict=True)
-    insert(connection, "remember_id", [(queue, id_, check, until, own) for own, id_, check in each])
+    insert(connection, "remember_unpacked_id", [(queue, id_, check, until, own) for own, id_, check in each])
     names = '["' + '","'.join(ids) + '"]'
     connection.execute(sql("remember_sending"), {"until": until, "queue": queue, "ids": names})
