@@ -86,6 +86,11 @@ def test_like_requests_of_a_first_send_and_their_answers_take_a_row_for_64(broke
     until_swept(broker, path, "parcel_ids", 0)
 
 
+def test_large_requests_do_not_make_a_row_larger_than_64_kib(broker: Broker, path: Path) -> None:
+    broker.send([Request("iris", b"x" * 30_000, f"made-together-{n:03}") for n in range(7)], first=True)
+    assert counts(path)["requests"] == 4
+
+
 def test_a_parcel_that_is_answered_in_part_is_not_unpacked(broker: Broker, path: Path) -> None:
     consumer = broker.consumer("worker")
     broker.send([Request("iris", b"x", f"made-together-{n:03}") for n in range(64)], first=True)

@@ -12,10 +12,10 @@
 --
 -- so a stream is a range of one table's rowids and needs no index. Times are milliseconds since the epoch.
 --
--- What is alike and comes together stands in one row, with `sizes`: of each body in the blob, four bytes, little-endian.
--- The row of n requests or results has the slot of the last of n, and for requests one more: those before it are
--- theirs. A *parcel* of requests waits, or is held by the first who read it, until all of them are settled. For
--- whatever else happens to one of them, they are all unpacked first: each then has a row at its own slot.
+-- What is alike and comes together may stand in one row; `sizes` then has the size of each body in the blob, four bytes
+-- each, little-endian. Such a row of requests is a *parcel*. It waits, or is held by the first who read it, until all of
+-- them are settled; before anything else happens to one of them it is unpacked, and each gets a row of its own. The
+-- slots for these rows are kept free: they are those just before the parcel's.
 
 BEGIN IMMEDIATE;
 
