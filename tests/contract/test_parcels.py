@@ -6,7 +6,7 @@ import pytest
 from contract.conftest import MakeBroker
 from contract.making import answer, ask, drain, eventually, failure, ids, nothing_is_left, receive
 
-from predictq_broker.messages import Code, Delivery, Priority, Request, ResultDelivery, Verdict
+from predictq_broker.messages import Code, Delivery, Outcome, Priority, Request, ResultDelivery, Verdict
 from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 
 LEASE = 0.4  # seconds; a busy machine pauses a process for half of that
@@ -85,14 +85,12 @@ def test_each_answer_reaches_its_requester_though_they_come_in_parts(
 def test_answers_that_differ_in_more_than_their_outputs_stay_apart(
     consumer: Consumer, inbox: Inbox, held: Sequence[Delivery]
 ) -> None:
-    wrong = failure(held[2], Code.INVALID_INPUT, "no rows")
-    outcomes = [wrong if delivery is held[2] else answer(delivery) for delivery in held]
-    assert len(consumer.settle(outcomes)) == 5
-    results = drain(inbox)
-    assert letters(results) == "abcde"
-    assert [result.status for result in results] == [outcome.result.status for outcome in outcomes]
-    assert [result.body for result in results] == [outcome.result.body for outcome in outcomes]
-    assert [result.content_type for result in results] == [outcome.result.content_type for outcome in outcomes]
+    results = [answer(delivery, delivery.request.body).result for delivery in held]
+    results[1] = results[1]._replace(version=4)
+    results[2] = failure(held[2], Code.INVALID_INPUT, "no rows").result
+    results[3] = results[3]._replace(status=Code.MODEL_ERROR)
+    assert len(consumer.settle(list(map(Outcome, held, results)))) == 5
+    assert drain(inbox) == results
 
 
 @pytest.mark.usefixtures("dedup")
@@ -283,7 +281,7 @@ def test_unread_results_count_one_by_one(make_broker: MakeBroker) -> None:
     broker = make_broker(unread_results=3)
     inbox, consumer = broker.inbox(), broker.consumer("worker", lease=60.0)
     inbox.expect("iris")
-    for names in ("abc", "def"):
+    for names in ("abc", "def", "ghi"):
         offer(broker, alike(names, reply_to=inbox.name))
         consumer.settle([answer(delivery) for delivery in receive(consumer)])
         assert list(broker.send(alike("xy", reply_to=inbox.name), first=True)) == [Verdict.RESULTS_FULL] * 2

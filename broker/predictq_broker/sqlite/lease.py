@@ -81,10 +81,8 @@ class Lease:
 
     def unpack(self, connection: Connection, tags: Sequence[Tag]) -> None:
         """Give each of these that are still ours, and those that came with them, a row of its own."""
-        unpack(
-            connection,
-            {parcel.slot for _, incarnation, _, parcel in tags if parcel and incarnation == self._incarnation},
-        )
+        ours = self._incarnation
+        unpack(connection, {parcel.slot for _, incarnation, _, parcel in tags if parcel and incarnation == ours})
 
     def settle(self, connection: Connection, tags: Sequence[Tag]) -> Settled:
         """Let go of those of these that are still ours and answered."""
@@ -147,10 +145,8 @@ def _seen(before: Beat | None, beat: int, now: float) -> Beat:
 
 
 def _give_back_all(connection: Connection, consumer: int, more: int) -> int:
-    unpack(
-        connection,
-        [slot for (slot,) in connection.execute(sql("list_held_parcels"), {"consumer": consumer}).fetchall()],
-    )
+    parcels = connection.execute(sql("list_held_parcels"), {"consumer": consumer}).fetchall()
+    unpack(connection, [slot for (slot,) in parcels])
     connection.execute(sql("end_serving"), {"consumer": consumer})
     connection.execute(sql("give_back_all"), {"consumer": consumer, "more": more})
     return connection.execute(sql("drop_held"), {"consumer": consumer}).rowcount
