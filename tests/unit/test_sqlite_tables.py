@@ -106,11 +106,12 @@ def test_an_id_that_was_asked_again_is_not_forgotten_for_the_parcel_that_it_came
     url = f"sqlite:///{tmp_path}/predictq.db"
     with SqliteBroker.connect(url, Limits(dedup=0.1)) as brief, SqliteBroker.connect(url, Limits()) as long:
         first, again = Request("iris", b"1", "made-together-000"), Request("iris", b"2", "made-together-000")
-        brief.send([first], first=True)
+        more_than_one_sweep = [Request("iris", b"1", f"{n:03}-000") for n in range(40)]
+        brief.send([*more_than_one_sweep, first], first=True)
         threading.Event().wait(0.2)
         assert list(long.send([again])) == [Verdict.ACCEPTED]
         consumer = long.consumer("worker")
-        consumer.release(consumer.receive({"iris": Capacity(1)}, 0))
+        consumer.release(consumer.receive({"iris": Capacity(50)}, 0))
         assert list(long.send([again])) == [Verdict.DUPLICATE]
         consumer.close()
 
