@@ -83,6 +83,11 @@ def sqlite_engine(request: pytest.FixtureRequest) -> Engine:
     return Engine(f"sqlite:///{path}", write)
 
 
+def sqlite_parcels_engine(request: pytest.FixtureRequest) -> Engine:
+    """The embedded engine, with as many requests in a row as may be."""
+    return sqlite_engine(request)._replace(parcels=True)
+
+
 def redis_engine(request: pytest.FixtureRequest) -> Engine:
     """The Redis engine on a server that was emptied."""
     server = request.getfixturevalue("redis_server")
@@ -159,6 +164,7 @@ def _add(client: redis.Redis, model: str, fields: Fields) -> None:
 
 ENGINES: Mapping[str, Callable[[pytest.FixtureRequest], Engine]] = {
     "sqlite": sqlite_engine,
+    "sqlite-parcels": sqlite_parcels_engine,
     "redis": redis_engine,
     "redis-parcels": redis_parcels_engine,
     "redis-cluster": redis_cluster_engine,

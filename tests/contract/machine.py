@@ -80,11 +80,26 @@ class PortMachine(Readers):
         ]
         assert list(self.front.send(requests)) == self.model.send(requests)
 
+    @rule(model=st.sampled_from(MODELS), data=st.data())
+    def send_first(self, model: str, data: st.DataObject) -> None:
+        """Ids that are new, and that others can ask for again."""
+        drawn = data.draw(st.lists(questions(), min_size=1, max_size=3))
+        to = data.draw(st.sampled_from(["", QUEUE, 0, 1]))
+        reply_to = to if isinstance(to, str) else self.inboxes[to].name
+        free = [name for name in NAMES if (model, name) not in {**self.model.known, **self.model.forgotten}]
+        requests = [
+            request._replace(model=model, reply_to=reply_to, id=name)
+            for request in drawn
+            for name in [free.pop() if free else f"first{self.model.next_number()}"]
+        ]
+        assert list(self.front.send(requests, first=True)) == self.model.send(requests, first=True)
+
     @precondition(lambda self: self.model.limits is ROOMY)
     @rule(model=st.sampled_from(MODELS), count=st.sampled_from([40, 70, 140]))
     def send_many(self, model: str, count: int) -> None:
         requests = [Request(model, b"x", f"many{self.model.next_number()}") for _ in range(count)]
-        assert list(self.front.send(requests)) == self.model.send(requests)
+        first = count < 100
+        assert list(self.front.send(requests, first=first)) == self.model.send(requests, first=first)
 
     @rule(model=st.sampled_from(MODELS), names=st.lists(st.sampled_from([*NAMES, "never"]), max_size=4))
     def cancel(self, model: str, names: list[str]) -> None:
@@ -105,7 +120,12 @@ class PortMachine(Readers):
         consumer = self.consumer(number % 3)
         deliveries = consumer.party.receive(dict.fromkeys(models, room), 0)
         deliveries = sorted(deliveries, key=lambda delivery: models.index(delivery.request.model))
-        expected = [entry for model in models for entry in self.model.receive(model, room)]
+        given = {(delivery.request.model, delivery.request.id) for delivery in deliveries}
+        expected = [
+            entry
+            for model in models
+            for entry in self.model.receive(model, room, lambda request: (request.model, request.id) in given)
+        ]
         assert [(d.request, d.attempt, d.fault) for d in deliveries] == [(e.request, e.attempt, None) for e in expected]
         assert all((d.expires == float("inf")) is (d.request.ttl is None) for d in deliveries)
         consumer.taken(deliveries, expected)

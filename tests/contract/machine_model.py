@@ -13,12 +13,15 @@ __all__ = ["Entry", "Hand", "Holder", "Letter", "Model", "Note"]
 
 @dataclass(eq=False)
 class Entry:
-    """A request that was accepted. `number`: its place in the order of acceptance."""
+    """A request that was accepted. `number`: its place in the order of acceptance; `offer`: the first one of those with
+    which an engine may keep it, 0 for none.
+    """
 
     request: Request
     number: int
     attempt: int = 1
     given_back: bool = False
+    offer: int = 0
 
     @property
     def turn(self) -> tuple[int, bool, int]:
@@ -130,15 +133,16 @@ class Model:
 
     # producers
 
-    def send(self, requests: Sequence[Request]) -> list[Verdict]:
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> list[Verdict]:
         """Each is stored whole or not at all; once the queue is full for one it is full for all new ones after it."""
+        offer = self.next_number() if first else 0
         self.seen |= {request.model for request in requests}
         unread = {request.reply_to: self._unread(request.reply_to, request.model) for request in requests}
         verdicts: list[Verdict] = []
         for request in requests:
             verdict = self._verdict(request, unread[request.reply_to], full=Verdict.QUEUE_FULL in verdicts)
             if verdict is Verdict.ACCEPTED:
-                self._accept(request)
+                self._accept(request, offer)
             verdicts.append(verdict)
         return verdicts
 
@@ -155,8 +159,8 @@ class Model:
             return Verdict.QUEUE_FULL
         return Verdict.RESULTS_FULL if unread >= self.limits.unread_results else Verdict.ACCEPTED
 
-    def _accept(self, request: Request) -> None:
-        entry = Entry(request, self.next_number())
+    def _accept(self, request: Request, offer: int) -> None:
+        entry = Entry(request, self.next_number(), offer=offer)
         self.waiting[request.model].append(entry)
         self.known[request.model, request.id] = question(request), entry
         self.forgotten.pop((request.model, request.id), None)
@@ -190,8 +194,11 @@ class Model:
 
     # workers
 
-    def receive(self, model: str, room: Capacity) -> list[Entry]:
-        """In turn, as far as there is room; of what was given back, nothing from the first suspect too many on."""
+    def receive(self, model: str, room: Capacity, really: Callable[[Request], bool]) -> list[Entry]:
+        """In turn, as far as there is room; of what was given back, nothing from the first suspect too many on.
+
+        `really` says of what was offered together with the last one there was room for whether the engine gave it too.
+        """
         self.seen.add(model)
         taken: list[Entry] = []
         suspects = room.suspects
@@ -202,7 +209,9 @@ class Model:
                 stopped.add(entry.request.priority)
             if entry.given_back and entry.request.priority in stopped:
                 continue
-            if not room.any:
+            if not room.any and not (
+                taken and entry.offer and taken[-1].offer == entry.offer and really(entry.request)
+            ):
                 break
             taken.append(entry)
             suspects -= suspect

@@ -113,6 +113,18 @@ def test_a_newer_layout_is_refused(broker: SqliteBroker, path: Path) -> None:
         again.models()
 
 
+def test_an_older_layout_is_refused(broker: SqliteBroker, path: Path) -> None:
+    broker.models()
+    broker.close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA user_version = 1")
+    with (
+        SqliteBroker.connect(f"sqlite:///{path}", Limits()) as again,
+        pytest.raises(BrokerRefused, match="layout 1, of an older predictq"),
+    ):
+        again.models()
+
+
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
     with (
         SqliteBroker.connect(f"sqlite:///{tmp_path}/nowhere/predictq.db", Limits()) as broker,

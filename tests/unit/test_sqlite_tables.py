@@ -67,11 +67,66 @@ def test_after_an_answer_was_read_only_ids_are_left_and_they_go_too(broker: Brok
     until_swept(broker, path, "sendings", 10)
 
 
+def test_like_requests_of_a_first_send_and_their_answers_take_a_row_for_64(broker: Broker, path: Path) -> None:
+    inbox, consumer = broker.inbox(), broker.consumer("worker")
+    requests = [Request("iris", b"x", f"made-together-{n:03}", reply_to=inbox.name) for n in range(130)]
+    assert set(broker.send(requests, first=True)) == {Verdict.ACCEPTED}
+    assert (counts(path)["requests"], counts(path)["parcel_ids"], counts(path)["ids"]) == (3, 3, 0)
+    held = consumer.receive({"iris": Capacity(130)}, 0)
+    assert counts(path)["held"] == 3
+    assert (
+        len(consumer.settle([Outcome(each, Result(each.request.id, Code.OK, b"[0]", "iris", 3)) for each in held]))
+        == 130
+    )
+    assert (counts(path)["requests"], counts(path)["held"], counts(path)["results"]) == (0, 0, 1)
+    assert [result.id for result in inbox.receive(1)] == [request.id for request in requests]
+    inbox.close()
+    consumer.close()
+    assert {table for table, rows in counts(path).items() if rows} - LASTING == {"parcel_ids"}
+    until_swept(broker, path, "parcel_ids", 0)
+
+
+def test_large_requests_do_not_make_a_row_larger_than_64_kib(broker: Broker, path: Path) -> None:
+    broker.send([Request("iris", b"x" * 30_000, f"made-together-{n:03}") for n in range(7)], first=True)
+    assert counts(path)["requests"] == 4
+
+
+def test_a_parcel_that_is_answered_in_part_is_not_unpacked(broker: Broker, path: Path) -> None:
+    consumer = broker.consumer("worker")
+    broker.send([Request("iris", b"x", f"made-together-{n:03}") for n in range(64)], first=True)
+    held = consumer.receive({"iris": Capacity(64)}, 0)
+    for part in (held[:9], held[20:], held[9:20]):
+        assert counts(path)["requests"] == 1
+        consumer.settle([Outcome(each, Result(each.request.id, Code.OK, b"[0]", "iris", 3)) for each in part])
+    assert (counts(path)["requests"], counts(path)["held"]) == (0, 0)
+    consumer.close()
+
+
+def test_an_id_that_was_asked_again_is_not_forgotten_for_the_parcel_that_it_came_in_before(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/predictq.db"
+    with SqliteBroker.connect(url, Limits(dedup=0.1)) as brief, SqliteBroker.connect(url, Limits()) as long:
+        first, again = Request("iris", b"1", "made-together-000"), Request("iris", b"2", "made-together-000")
+        more_than_one_sweep = [Request("iris", b"1", f"{n:03}-000") for n in range(40)]
+        brief.send([*more_than_one_sweep, first], first=True)
+        threading.Event().wait(0.2)
+        assert list(long.send([again])) == [Verdict.ACCEPTED]
+        consumer = long.consumer("worker")
+        consumer.release(consumer.receive({"iris": Capacity(50)}, 0))
+        assert list(long.send([again])) == [Verdict.DUPLICATE]
+        consumer.close()
+
+
 def test_the_results_of_a_client_that_is_gone_are_swept(broker: Broker, path: Path) -> None:
     serve(broker, [Request("iris", b"x", f"r{n}", reply_to=broker.inbox().name) for n in range(40)])
     assert counts(path)["reply_tos"] == 40
     until_swept(broker, path, "reply_tos", 0)
     assert counts(path)["results"] == 0
+
+
+def test_answers_that_stand_in_one_row_are_swept_too(broker: Broker, path: Path) -> None:
+    gone = broker.inbox().name
+    serve(broker, [Request("iris", b"x", f"r{n}", reply_to=gone) for n in range(40)])
+    until_swept(broker, path, "reply_tos", 0)
 
 
 def test_a_number_of_a_closed_inbox_is_used_again(broker: Broker, path: Path) -> None:

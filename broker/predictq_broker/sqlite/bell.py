@@ -11,8 +11,8 @@ __all__ = ["Bell"]
 
 _SHORTEST: Final = 0.0005
 _LONGEST: Final = 0.005
-_GROWTH: Final = 0.05
-"""Seconds between two looks: a twentieth of the time it has been quiet, within these bounds."""
+_GROWTH: Final = 0.1
+"""Seconds between two looks: a tenth of the time it has been quiet, within these bounds."""
 
 T = TypeVar("T")
 

@@ -15,7 +15,8 @@ from predictq_broker.sqlite.database import Database, now_ms
 from predictq_broker.sqlite.dead_letters import SqliteDeadLetters
 from predictq_broker.sqlite.figures import ask_durability, count
 from predictq_broker.sqlite.inbox import SqliteInbox
-from predictq_broker.sqlite.sending import offers, store
+from predictq_broker.sqlite.parcels import parcels_of
+from predictq_broker.sqlite.sending import check_all, offers, store, store_parcels
 from predictq_broker.sqlite.subscription import SqliteSubscription
 from predictq_broker.sqlite.sweeping import Sweeper
 
@@ -44,16 +45,21 @@ class SqliteBroker:
         """
         return cls(Database(read_address(url)), limits)
 
-    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:  # noqa: ARG002  they are looked for all the same
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:
         """Store each request whole or not at all, and say what became of it."""
         if not requests:
             return []
-        offered = offers(requests)
+        check_all(requests)
+        parcels = parcels_of(requests) if first else []
+        offered = [] if parcels else offers(requests)
         with self._database.write(durable=True) as connection:
             now = now_ms()
             self._sweeper.drop_inboxes(connection, now)
-            verdicts = store(connection, offered, self.limits, now)
-            self._sweeper.forget_ids(connection, now)
+            if parcels and store_parcels(connection, parcels, self.limits, now):
+                verdicts = [Verdict.ACCEPTED] * len(requests)
+            else:
+                verdicts = store(connection, offered or offers(requests), self.limits, now)
+            self._sweeper.forget_ids(connection, now, len(parcels))
         if Verdict.ACCEPTED in verdicts:
             self._requests.ring()
         return verdicts

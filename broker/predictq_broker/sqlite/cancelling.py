@@ -1,15 +1,17 @@
 """Withdrawing requests that nobody holds yet."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from sqlite3 import Connection
 from typing import Final, NamedTuple
 
 from predictq_broker.messages import TEXT, Code, Result
 from predictq_broker.sqlite.consumer import forget
+from predictq_broker.sqlite.parcels import find_known
 from predictq_broker.sqlite.publishing import publish
 from predictq_broker.sqlite.slots import json_list
 from predictq_broker.sqlite.statements import sql
+from predictq_broker.sqlite.unpacking import unpack
 
 __all__ = ["withdraw"]
 
@@ -31,15 +33,22 @@ def withdraw(connection: Connection, model: str, ids: Sequence[str], now: int) -
     found = connection.execute(sql("find_queue"), {"model": model}).fetchone()
     if found is None:
         return []
-    asked = {"queue": found[0], "ids": json.dumps(list(ids))}
+    queue = found[0]
+    _unpack_waiting(connection, {known.parcel for known in find_known(connection, queue, ids, now).values()})
+    asked = {"queue": queue, "ids": json.dumps(list(ids))}
     rows = connection.execute(sql("find_waiting"), asked).fetchall()
     waiting = {row[0]: Waiting._make(row) for row in rows}
     connection.execute(sql("forget_returned"), {"slots": json_list(waiting)})
-    forget(connection, [(request.slot, request.size) for request in waiting.values()])
+    forget(connection, waiting, [(request.slot, request.size) for request in waiting.values()])
     names = json.dumps([request.id for request in waiting.values()])
-    connection.execute(sql("forget_ids"), {"queue": found[0], "ids": names, "now": _WHENEVER})  # may be asked again
+    connection.execute(sql("forget_ids"), {"queue": queue, "ids": names, "now": _WHENEVER})  # may be asked again
     publish(connection, [(request.reply_to, _cancelled(request, model)) for request in waiting.values()], now)
     return [request.id for request in waiting.values()]
+
+
+def _unpack_waiting(connection: Connection, parcels: Collection[int]) -> None:
+    found = connection.execute(sql("find_waiting_parcels"), {"slots": json_list(parcels)})
+    unpack(connection, [slot for (slot,) in found.fetchall()])
 
 
 def _cancelled(request: Waiting, model: str) -> Result:

@@ -1,5 +1,6 @@
 """A worker's side of the embedded broker."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from sqlite3 import Connection
@@ -10,11 +11,11 @@ from predictq_broker.names import check_name
 from predictq_broker.port import Capacity
 from predictq_broker.sqlite.bell import Bell
 from predictq_broker.sqlite.database import Database, now_ms
-from predictq_broker.sqlite.intake import Source, deliveries, take
+from predictq_broker.sqlite.intake import Source, deliveries, how_many_in, take
 from predictq_broker.sqlite.lease import Lease
 from predictq_broker.sqlite.publishing import publish
-from predictq_broker.sqlite.sending import open_queue
-from predictq_broker.sqlite.slots import Tag, json_list, queue_of, tag_of
+from predictq_broker.sqlite.queues import open_queue
+from predictq_broker.sqlite.slots import json_list, queue_of, tag_of
 from predictq_broker.sqlite.statements import sql
 
 __all__ = ["SqliteConsumer", "forget"]
@@ -55,7 +56,7 @@ class SqliteConsumer:
             consumer = self._lease.incarnation(connection)
             sources = [Source(model, self._queues[model], consumer) for model in wants]
             taken = [take(connection, source, wants[source.model]) for source in sources]
-            self._lease.took(sum(map(len, taken)))
+            self._lease.took(sum(map(how_many_in, taken)))
         return list(chain.from_iterable(map(deliveries, taken, sources)))
 
     def renew(self) -> int:
@@ -81,22 +82,29 @@ class SqliteConsumer:
     def _finish(self, outcomes: Sequence[Outcome], *, dead: bool) -> Sequence[Outcome]:
         if not outcomes:
             return []
-        tags = [tag_of(outcome.delivery.tag) for outcome in outcomes]
+        tags = [tag_of(delivery[1]) for delivery, _ in outcomes]
         with self._database.write(durable=True) as connection:
             now = now_ms()
-            ours = self._lease.surrender(connection, tags)
-            settled = [
-                (tag, outcome)
-                for tag, outcome in zip(tags, outcomes, strict=True)
-                if self._lease.is_under(tag) and ours.pop(tag[0], 0)
-            ]
+            if dead:
+                self._lease.unpack(connection, tags)
+            ours, rows = self._lease.settle(connection, tags)
+            settled = outcomes if len(ours) == len(tags) else self._those(ours, outcomes)
             if dead:
                 _set_aside(connection, settled, now)
-            forget(connection, [(slot, size) for (slot, _, size), _ in settled])
-            publish(connection, [(delivery.request.reply_to, result) for _, (delivery, result) in settled], now)
+            forget(connection, rows, [_charge(delivery) for delivery, _ in settled])
+            publish(connection, [(delivery[0][4], result) for delivery, result in settled], now)
             reached("mid_settle")
         self._results.ring()
-        return [outcome for _, outcome in settled]
+        return settled
+
+    def _those(self, slots: set[int], outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """The first outcome for each of these slots."""
+        first: dict[int, Outcome] = {}
+        for outcome in outcomes:
+            tag = tag_of(outcome.delivery.tag)
+            if tag[0] in slots and self._lease.is_under(tag):
+                first.setdefault(tag[0], outcome)
+        return list(first.values())
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Give deliveries back unharmed."""
@@ -111,20 +119,26 @@ class SqliteConsumer:
         self._requests.ring()
 
 
-def forget(connection: Connection, settled: Sequence[tuple[int, int]]) -> None:
-    """Delete requests, told by slot and size of body, and take them off their queues' counts."""
-    slots = json_list(slot for slot, _ in settled)
-    connection.execute(sql("forget_requests"), {"slots": slots})
-    for queue in {queue_of(slot) for slot, _ in settled}:
-        sizes = [size for slot, size in settled if queue_of(slot) == queue]
-        connection.execute(sql("charge_queue"), {"queue": queue, "requests": -len(sizes), "bytes": -sum(sizes)})
+def forget(connection: Connection, rows: Iterable[int], settled: Iterable[tuple[int, int]]) -> None:
+    """Delete rows, and take requests, told by slot and size of body, off their queues' counts."""
+    connection.execute(sql("forget_requests"), {"slots": json_list(rows)})
+    sizes: dict[int, list[int]] = defaultdict(list)
+    for slot, size in settled:
+        sizes[queue_of(slot)].append(size)
+    for queue, each in sizes.items():
+        connection.execute(sql("charge_queue"), {"queue": queue, "requests": -len(each), "bytes": -sum(each)})
 
 
-def _set_aside(connection: Connection, settled: Sequence[tuple[Tag, Outcome]], now: int) -> None:
+def _charge(delivery: Delivery) -> tuple[int, int]:
+    slot, _, size, _ = tag_of(delivery[1])
+    return slot, size
+
+
+def _set_aside(connection: Connection, settled: Sequence[Outcome], now: int) -> None:
     connection.executemany(
         sql("bury_request"),
         [
-            (result.body.decode(errors="replace"), delivery.attempt, now / 1000, tag[0])
-            for tag, (delivery, result) in settled
+            (result.body.decode(errors="replace"), delivery.attempt, now / 1000, tag_of(delivery.tag)[0])
+            for delivery, result in settled
         ],
     )

@@ -1,13 +1,16 @@
 """A client's inbox: each result is read once and is then gone."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 from predictq_broker.messages import Result
-from predictq_broker.names import new_inbox_name
+from predictq_broker.names import INBOX_PREFIX, new_inbox_name
 from predictq_broker.sqlite.bell import Bell
 from predictq_broker.sqlite.database import Database, now_ms
-from predictq_broker.sqlite.rows import result_in
+from predictq_broker.sqlite.packing import how_many
+from predictq_broker.sqlite.publishing import BUNDLE_PREFIX
+from predictq_broker.sqlite.rows import results_in
 from predictq_broker.sqlite.slots import reply_span
 from predictq_broker.sqlite.statements import sql
 
@@ -22,7 +25,7 @@ class SqliteInbox:
     def __init__(self, database: Database, results: Bell) -> None:
         self._database = database
         self._results = results
-        self._name = new_inbox_name()
+        self._name = BUNDLE_PREFIX + new_inbox_name().removeprefix(INBOX_PREFIX)
         self._closed = False
 
     @property
@@ -49,8 +52,9 @@ class SqliteInbox:
             rows = connection.execute(sql("read_results"), {"read": first, "last": last, "limit": _AT_ONCE}).fetchall()
             if rows:
                 connection.execute(sql("drop_results"), {"first": first, "last": rows[-1][0]})
-            connection.execute(sql("touch_reply_to"), {"reply": reply, "count": len(rows), "now": now_ms()})
-        return [result_in(row[2:]) for row in rows]
+            count = sum([how_many(row[-1]) for row in rows])
+            connection.execute(sql("touch_reply_to"), {"reply": reply, "count": count, "now": now_ms()})
+        return list(chain.from_iterable([results_in(row[2:]) for row in rows]))
 
     def close(self) -> None:
         """Remove the inbox and wake who waits at it."""

@@ -3,17 +3,20 @@
 import math
 import time
 from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from predictq_broker.messages import Delivery
+from predictq_broker.messages import Delivery, Request
 from predictq_broker.port import Capacity
 from predictq_broker.sqlite.database import now_ms
+from predictq_broker.sqlite.packing import cut, how_many, made
+from predictq_broker.sqlite.parcels import ids_in, slots_in
 from predictq_broker.sqlite.rows import Row, request_in
-from predictq_broker.sqlite.slots import priority_of, stream_span, streams_of
+from predictq_broker.sqlite.slots import Parcel, priority_of, stream_span, streams_of
 from predictq_broker.sqlite.statements import sql
 
-__all__ = ["Source", "deliveries", "take"]
+__all__ = ["Source", "deliveries", "how_many_in", "take"]
 
 
 class Source(NamedTuple):
@@ -51,8 +54,9 @@ class Room:
                 break
             taken.append(row)
             self.suspects -= suspect
-            self.requests -= 1
-            self.rows -= row[11] or 1
+            count = how_many(row[15])
+            self.requests -= count
+            self.rows -= count * (row[11] or 1)
             self.size -= len(row[4] or b"")
             if not self.left:
                 break
@@ -82,7 +86,12 @@ def take(connection: Connection, source: Source, capacity: Capacity) -> list[Row
 def deliveries(rows: Sequence[Row], source: Source) -> list[Delivery]:
     """The rows taken from one queue, as they are handed out at this moment."""
     clock = Clock(now_ms(), time.monotonic())
-    return [_delivery(row, source, clock) for row in rows]
+    return list(chain.from_iterable([_delivered(row, source, clock) for row in rows]))
+
+
+def how_many_in(rows: Sequence[Row]) -> int:
+    """The number of requests in these rows."""
+    return sum([how_many(row[15]) for row in rows])
 
 
 def _take_returned(connection: Connection, source: Source, stream: int, room: Room) -> list[Row]:
@@ -111,10 +120,18 @@ def _take_stream(connection: Connection, source: Source, unread: Stream, room: R
     return rows
 
 
-def _delivery(row: Row, source: Source, clock: Clock) -> Delivery:
+def _delivered(row: Row, source: Source, clock: Clock) -> Sequence[Delivery]:
+    """The one request in a row, or those of a parcel."""
     slot, attempt, accepted = row[:3]
-    request, fault = request_in(row[3:], source.model, priority_of(slot))
+    request, fault = request_in(row[3:14], source.model, priority_of(slot))
     waited = (clock.broker - accepted) / 1000
     expires = math.inf if request.ttl is None else clock.here + request.ttl - waited
-    tag = (slot, source.consumer, len(request.body))
-    return Delivery(request, tag, attempt, max(0.0, waited), clock.here, expires, fault)
+    when = (attempt, max(0.0, waited), clock.here, expires)
+    if row[15] is None:
+        return (Delivery(request, (slot, source.consumer, len(request.body), None), *when, fault),)
+    model, blob, head, *common = request
+    tails, sizes = row[14:]
+    slots, bodies = slots_in(slot, sizes), list(cut(blob, sizes))
+    requests = made(Request, repeat(model), bodies, ids_in(head, tails), *map(repeat, common))
+    tags = zip(slots, repeat(source.consumer), map(len, bodies), repeat(Parcel(slot, len(slots))))
+    return list(made(Delivery, requests, tags, *map(repeat, when), repeat(None)))

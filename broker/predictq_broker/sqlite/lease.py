@@ -7,8 +7,10 @@ from sqlite3 import Connection
 from typing import NamedTuple
 
 from predictq_broker.sqlite.database import Database, now_ms
+from predictq_broker.sqlite.settling import Settled, settle
 from predictq_broker.sqlite.slots import Tag, json_list
 from predictq_broker.sqlite.statements import sql
+from predictq_broker.sqlite.unpacking import unpack
 
 __all__ = ["Lease"]
 
@@ -71,11 +73,23 @@ class Lease:
 
     def surrender(self, connection: Connection, tags: Sequence[Tag]) -> dict[int, int]:
         """Let go of those of these that are still ours; returns the attempt of each, by slot."""
-        ours = self._incarnation
-        slots = json_list([slot for slot, incarnation, _ in tags if incarnation == ours])
-        found = dict(connection.execute(sql("surrender"), {"slots": slots, "consumer": ours}).fetchall())
+        self.unpack(connection, tags)
+        ours = {"slots": json_list(tag[0] for tag in tags if self.is_under(tag)), "consumer": self._incarnation}
+        found = dict(connection.execute(sql("surrender"), ours).fetchall())
         self._holds -= len(found)
         return found
+
+    def unpack(self, connection: Connection, tags: Sequence[Tag]) -> None:
+        """Give each of these that are still ours, and those that came with them, a row of its own."""
+        ours = self._incarnation
+        unpack(connection, {parcel.slot for _, incarnation, _, parcel in tags if parcel and incarnation == ours})
+
+    def settle(self, connection: Connection, tags: Sequence[Tag]) -> Settled:
+        """Let go of those of these that are still ours and answered."""
+        ours = self._incarnation
+        settled = settle(connection, ours, [tag for tag in tags if tag[1] == ours])
+        self._holds -= len(settled.requests)
+        return settled
 
     def give_back(self, tags: Sequence[Tag]) -> None:
         """Put those of these that are still ours back where they are read first, with the same attempt."""
@@ -131,6 +145,8 @@ def _seen(before: Beat | None, beat: int, now: float) -> Beat:
 
 
 def _give_back_all(connection: Connection, consumer: int, more: int) -> int:
+    parcels = connection.execute(sql("list_held_parcels"), {"consumer": consumer}).fetchall()
+    unpack(connection, [slot for (slot,) in parcels])
     connection.execute(sql("end_serving"), {"consumer": consumer})
     connection.execute(sql("give_back_all"), {"consumer": consumer, "more": more})
     return connection.execute(sql("drop_held"), {"consumer": consumer}).rowcount

@@ -10,7 +10,7 @@ from predictq_broker.sqlite.statements import sql
 
 __all__ = ["SCHEMA_VERSION", "FileIds", "file_ids", "open_connection"]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _CACHE_KIB: Final = 32 * 1024
 _CHECKPOINT_PAGES: Final = 4000  # 16 MB: a queue writes the same pages again and again, so fewer copies of them
 
@@ -37,7 +37,7 @@ def open_connection(address: Address) -> sqlite3.Connection:
     """A connection ready for use.
 
     Raises:
-        BrokerRefused: if the file is another program's database, or a newer predictq's.
+        BrokerRefused: if the file is another program's database, or another version's.
         sqlite3.Error: if it cannot be opened.
     """
     _create_private(address)
@@ -80,6 +80,11 @@ def _check_layout(connection: sqlite3.Connection, address: Address) -> None:
         )
     if version == SCHEMA_VERSION and ours:
         return
+    if version and ours:
+        raise BrokerRefused(
+            f"{address.path} has layout {version}, of an older predictq: let that one answer what waits in it, "
+            "then move the file away"
+        )
     if version or any_tables:
         raise BrokerRefused(f"{address.path} is a database of another program: name another file")
     try:

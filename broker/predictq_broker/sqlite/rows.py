@@ -1,11 +1,13 @@
 """From rows to messages and back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, Final
 
 from predictq_broker.messages import JSON, Code, Fault, Priority, Request, Result, Timings
 from predictq_broker.names import is_name
+from predictq_broker.sqlite.packing import cut, made, pack_sizes
 from predictq_broker.wire import MAX_HEADER_BYTES, read_request, request_fields
 
 __all__ = [
@@ -16,8 +18,8 @@ __all__ = [
     "plain_row",
     "request_in",
     "request_row",
-    "result_in",
     "result_row",
+    "results_in",
 ]
 
 Row = tuple[Any, ...]
@@ -110,11 +112,21 @@ def common_of(result: Result) -> Row:
     return (*result[3:8], result.retry_after)
 
 
-def result_row(slot: int, result: Result) -> Row:
-    """What `store_result` takes for each row."""
-    return (slot, result[0], result[1], *result[8], result[2])
+def result_row(slot: int, results: Sequence[Result]) -> Row:
+    """What `store_result` takes for each row, which has one result or several that are alike."""
+    first = results[0]
+    if len(results) == 1:
+        return (slot, first[0], first[1], *first[8], None, first[2])
+    bodies = [result[2] for result in results]
+    ids = " ".join([result[0] for result in results])
+    return (slot, ids, first[1], *first[8], pack_sizes(bodies), b"".join(bodies))
 
 
-def result_in(row: Row) -> Result:
-    """The result in `id, status, body, model, version, digest, route, content_type, queued … retry_after`."""
-    return Result._make((row[0], _CODES.get(row[1], Code.INTERNAL), *row[2:8], Timings._make(row[8:11]), row[11]))
+def results_in(row: Row) -> list[Result]:
+    """Those in `id, status, body, model, version, digest, route, content_type, queued … retry_after, sizes`."""
+    ids, status, body, *common, queued, batched, predicted, retry_after, sizes = row
+    code = _CODES.get(status, Code.INTERNAL)
+    rest = (*common, Timings(queued, batched, predicted), retry_after)
+    if sizes is None:
+        return [Result._make((ids, code, body, *rest))]
+    return list(made(Result, ids.split(" "), repeat(code), cut(body, sizes), *map(repeat, rest)))

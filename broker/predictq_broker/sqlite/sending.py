@@ -1,19 +1,19 @@
 """Storing requests: who is known, who is too many, and the rest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import count
 from sqlite3 import Connection
 from typing import NamedTuple
 
-from predictq_broker.messages import Priority, Request, Verdict
+from predictq_broker.messages import Request, Verdict
 from predictq_broker.names import check_name, check_names
 from predictq_broker.port import Limits
+from predictq_broker.sqlite.parcels import check, find_known, keep
+from predictq_broker.sqlite.queues import Queue, full_reply_tos, next_slots, open_queue
 from predictq_broker.sqlite.rows import is_plain, plain_row, request_row
-from predictq_broker.sqlite.slots import PRIORITIES
 from predictq_broker.sqlite.statements import insert, sql
 
-__all__ = ["Offer", "offers", "open_queue", "store"]
+__all__ = ["Offer", "check_all", "offers", "store", "store_parcels"]
 
 
 class Offer(NamedTuple):
@@ -23,16 +23,8 @@ class Offer(NamedTuple):
     fingerprint: bytes
 
 
-class Queue(NamedTuple):
-    """A model's queue and how full it is."""
-
-    queue: int
-    requests: int
-    bytes: int
-
-
-def offers(requests: Sequence[Request]) -> list[Offer]:
-    """The requests with their fingerprints.
+def check_all(requests: Sequence[Request]) -> None:
+    """Look at the names.
 
     Raises:
         InvalidName: if a model, id or reply-to is no name.
@@ -44,6 +36,10 @@ def offers(requests: Sequence[Request]) -> list[Offer]:
     for reply_to in {request.reply_to for request in requests} - {""}:
         check_name("reply_to", reply_to)
     check_names("id", [request.id for request in requests])
+
+
+def offers(requests: Sequence[Request]) -> list[Offer]:
+    """The requests with their fingerprints."""
     return [Offer(request, _fingerprint(request)) for request in requests]
 
 
@@ -53,20 +49,25 @@ def _fingerprint(request: Request) -> bytes:
     return blake2b(headers + request.body, digest_size=8).digest()
 
 
-def open_queue(connection: Connection, model: str) -> Queue:
-    """The queue of `model`, which is from now on one that was seen."""
-    found = connection.execute(sql("find_queue"), {"model": model}).fetchone()
-    if found is None:
-        connection.execute(sql("create_queue"), {"model": model})
-        found = connection.execute(sql("find_queue"), {"model": model}).fetchone()
-    return Queue._make(found)
+def store_parcels(connection: Connection, parcels: Sequence[Sequence[Request]], limits: Limits, now: int) -> bool:
+    """Store all of these, which nobody can know, within the caller's transaction; or none if a limit is near."""
+    queue = open_queue(connection, parcels[0][0].model)
+    count = sum(map(len, parcels))
+    size = sum([len(request[1]) for parcel in parcels for request in parcel])
+    full = full_reply_tos(connection, {parcel[0].reply_to for parcel in parcels}, limits)
+    if full or queue.requests + count > limits.queue_requests or queue.bytes + size > limits.queue_bytes:
+        return False
+    slots = next_slots(connection, queue.queue, [(parcel[0].priority, len(parcel) + 1) for parcel in parcels])
+    keep(connection, list(zip(slots, parcels, strict=True)), now, now + round(limits.dedup * 1000))
+    connection.execute(sql("charge_queue"), {"queue": queue.queue, "requests": count, "bytes": size})
+    return True
 
 
 def store(connection: Connection, offered: Sequence[Offer], limits: Limits, now: int) -> list[Verdict]:
     """Store what may be stored, within the caller's transaction."""
     queue = open_queue(connection, offered[0].request.model)
     known = _known(connection, queue.queue, offered, now)
-    full = _full_reply_tos(connection, offered, limits)
+    full = full_reply_tos(connection, {offer.request.reply_to for offer in offered}, limits)
     verdicts = _judge(offered, known, full, queue, limits)
     accepted = [offer for offer, verdict in zip(offered, verdicts, strict=True) if verdict is Verdict.ACCEPTED]
     if accepted:
@@ -75,14 +76,11 @@ def store(connection: Connection, offered: Sequence[Offer], limits: Limits, now:
 
 
 def _known(connection: Connection, queue: int, offered: Sequence[Offer], now: int) -> dict[str, bytes]:
-    ids = _ids(offered)
-    return dict(connection.execute(sql("find_known_ids"), {"ids": ids, "queue": queue, "now": now}))
-
-
-def _full_reply_tos(connection: Connection, offered: Sequence[Offer], limits: Limits) -> set[str]:
-    names = '["' + '","'.join({offer.request.reply_to for offer in offered}) + '"]'
-    found = connection.execute(sql("find_full_reply_tos"), {"names": names, "limit": limits.unread_results})
-    return {name for (name,) in found}
+    """The ids that are remembered, each with its fingerprint, or its check if it came in a parcel."""
+    in_parcels = find_known(connection, queue, [offer.request.id for offer in offered], now)
+    checks = {id_: known.check for id_, known in in_parcels.items()}
+    asked = {"ids": _ids(offered), "queue": queue, "now": now}
+    return checks | dict(connection.execute(sql("find_known_ids"), asked).fetchall())
 
 
 def _judge(
@@ -92,8 +90,9 @@ def _judge(
     verdicts: list[Verdict] = []
     places = limits.queue_requests - queue.requests
     room = limits.queue_bytes - queue.bytes
-    for request, fingerprint in offered:
-        verdict = _seen_before(known.get(request.id), fingerprint)
+    for offer in offered:
+        request, fingerprint = offer
+        verdict = _seen_before(known.get(request.id), offer)
         if verdict is None and (places <= 0 or room < len(request.body)):
             places, verdict = 0, Verdict.QUEUE_FULL
         if verdict is None and request.reply_to in full:
@@ -105,14 +104,15 @@ def _judge(
     return verdicts
 
 
-def _seen_before(before: bytes | None, fingerprint: bytes) -> Verdict | None:
+def _seen_before(before: bytes | None, offer: Offer) -> Verdict | None:
     if before is None:
         return None
-    return Verdict.DUPLICATE if before == fingerprint else Verdict.CONFLICT
+    same = offer.fingerprint if len(before) == len(offer.fingerprint) else check(offer.request)
+    return Verdict.DUPLICATE if before == same else Verdict.CONFLICT
 
 
 def _keep(connection: Connection, queue: int, accepted: Sequence[Offer], now: int, until: int) -> None:
-    slots = _slots(connection, queue, [offer.request.priority for offer in accepted])
+    slots = next_slots(connection, queue, [(offer.request.priority, 1) for offer in accepted])
     placed = [(slot, offer.request) for slot, offer in zip(slots, accepted, strict=True)]
     plain = [plain_row(slot, now, request) for slot, request in placed if is_plain(request)]
     insert(connection, "store_plain_request", plain)
@@ -135,18 +135,3 @@ def _remember(connection: Connection, queue: int, accepted: Sequence[Offer], slo
 
 def _ids(offered: Sequence[Offer]) -> str:
     return '["' + '","'.join([request.id for request, _ in offered]) + '"]'  # a name needs no escaping
-
-
-def _slots(connection: Connection, queue: int, priorities: Sequence[Priority]) -> list[int]:
-    """The next slot of its priority's stream for each."""
-    lines = {
-        priority: _extend(connection, queue * 4 + 1 + place, priorities.count(priority))
-        for place, priority in enumerate(PRIORITIES)
-        if priority in priorities
-    }
-    return [next(lines[priority]) for priority in priorities]
-
-
-def _extend(connection: Connection, stream: int, more: int) -> Iterator[int]:
-    ((last,),) = connection.execute(sql("extend_stream"), {"stream": stream, "count": more}).fetchall()
-    return count(last - more + 1)

@@ -7,6 +7,7 @@ from predictq_broker.messages import Priority
 
 __all__ = [
     "PRIORITIES",
+    "Parcel",
     "Span",
     "Tag",
     "json_list",
@@ -24,8 +25,16 @@ PRIORITIES: Final = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 _NUMBER_BITS: Final = 40
 _OWNER_BITS: Final = _NUMBER_BITS + 2
 
-Tag = tuple[int, int, int]
-"""An engine's handle on a delivery: the slot, the incarnation that holds it, and the size of its body."""
+
+class Parcel(NamedTuple):
+    """What several requests came in: the slot of its row, and how many they were."""
+
+    slot: int
+    requests: int
+
+
+Tag = tuple[int, int, int, Parcel | None]
+"""An engine's handle on a delivery: the slot, the incarnation that holds it, the size of its body, and its parcel."""
 
 
 class Span(NamedTuple):

@@ -9,7 +9,7 @@ from predictq_broker.names import check_name
 from predictq_broker.sqlite.bell import Bell
 from predictq_broker.sqlite.database import Database, now_ms
 from predictq_broker.sqlite.lease import Lease
-from predictq_broker.sqlite.rows import Row, result_in
+from predictq_broker.sqlite.rows import Row, results_in
 from predictq_broker.sqlite.slots import Tag, json_list, reply_span, tag_of
 from predictq_broker.sqlite.statements import sql
 
@@ -50,7 +50,7 @@ class SqliteSubscription:
             rows = _take_returned(connection, line, consumer, capacity)
             rows += _take_new(connection, line, consumer, capacity - len(rows))
             self._lease.took(len(rows))
-        taken = [ResultDelivery(result_in(row[2:]), (row[0], consumer, 0), row[1]) for row in rows]
+        taken = [ResultDelivery(results_in(row[2:])[0], (row[0], consumer, 0, None), row[1]) for row in rows]
         still = {tag for tag in self._held if self._lease.is_under(tag)}
         self._held = still.union(tag_of(delivery.tag) for delivery in taken)
         return taken

@@ -13,6 +13,7 @@ __all__ = ["Sweeper"]
 
 _INBOXES_AT_ONCE: Final = 16
 _RESULTS_AT_ONCE: Final = 1024
+_PARCELS_AT_ONCE: Final = 16
 
 
 class Sweeper:
@@ -22,8 +23,9 @@ class Sweeper:
         self._inbox_ttl = limits.inbox_ttl
         self._looked = time.monotonic()
 
-    def forget_ids(self, connection: Connection, now: int) -> None:
-        """Forget the ids of two old sendings for each new one, so that they never pile up."""
+    def forget_ids(self, connection: Connection, now: int, parcels: int) -> None:
+        """Forget the ids of two old sendings, and of twice as many parcels as are new, so that they never pile up."""
+        connection.execute(sql("forget_old_parcels"), {"now": now, "most": max(2 * parcels, _PARCELS_AT_ONCE)})
         for sending, queue, ids in connection.execute(sql("find_old_sendings"), {"now": now}).fetchall():
             connection.execute(sql("forget_ids"), {"queue": queue, "ids": ids, "now": now})
             connection.execute(sql("forget_sending"), {"sending": sending})
@@ -41,6 +43,6 @@ class Sweeper:
 def _drop_slice(connection: Connection, reply: int) -> None:
     """Drop the oldest results of an inbox, and with the last of them the inbox."""
     slice_ = {**reply_span(reply)._asdict(), "limit": _RESULTS_AT_ONCE}
-    dropped = connection.execute(sql("drop_oldest_results"), slice_).rowcount
-    connection.execute(sql("forget_unread"), {"reply": reply, "count": dropped})
+    dropped = connection.execute(sql("drop_oldest_results"), slice_).fetchall()
+    connection.execute(sql("forget_unread"), {"reply": reply, "count": sum([count for (count,) in dropped])})
     connection.execute(sql("drop_reply_to"), {"reply": reply})

@@ -64,13 +64,15 @@ def _no_gate_on_redis() -> None:
 def _no_gate_on_sqlite() -> None:
     from predictq_broker.sqlite.consumer import SqliteConsumer
     from predictq_broker.sqlite.lease import Lease
+    from predictq_broker.sqlite.settling import Settled
 
-    safe = Lease.surrender
+    safe = Lease.settle
 
-    def unsafe(self: Any, connection: Any, tags: Sequence[Any]) -> dict[int, int]:
-        return dict.fromkeys((tag[0] for tag in tags), 1) | safe(self, connection, tags)
+    def unsafe(self: Any, connection: Any, tags: Sequence[Any]) -> Settled:
+        found = safe(self, connection, tags)
+        return Settled({tag[0] for tag in tags}, list({*found.rows, *(tag[0] for tag in tags)}))
 
-    _replace(Lease, "surrender", unsafe)
+    _replace(Lease, "settle", unsafe)
     _replace(Lease, "is_under", lambda *_: True)
     _late(SqliteConsumer, "settle")
 

@@ -1,7 +1,7 @@
 SELECT
     queues.requests,
     (
-        SELECT count(*) FROM held
+        SELECT ifnull(sum(held.requests), 0) FROM held
         WHERE slot BETWEEN (queue * 4 + 1) << 40 AND ((queue * 4 + 4) << 40) - 1
     ),
     (

@@ -1,4 +1,4 @@
--- The layout of a predictq database, version 1. Every statement beside this file works on these tables.
+-- The layout of a predictq database, version 2. Every statement beside this file works on these tables.
 --
 -- Messages stand in streams, as in a log that forgets: a stream is an ordered line of messages with the place of
 -- the `last` one accepted and of the last one `read` by a consumer. A model's queue has three streams, one a
@@ -11,6 +11,11 @@
 --     stream = queue * 4 + 1 (high), 2 (normal) or 3 (low);  reply * 4 for a reply-to
 --
 -- so a stream is a range of one table's rowids and needs no index. Times are milliseconds since the epoch.
+--
+-- What is alike and comes together may stand in one row; `sizes` then has the size of each body in the blob, four bytes
+-- each, little-endian. Such a row of requests is a *parcel*. It waits, or is held by the first who read it, until all of
+-- them are settled; before anything else happens to one of them it is unpacked, and each gets a row of its own. The
+-- slots for these rows are kept free: they are those just before the parcel's.
 
 BEGIN IMMEDIATE;
 
@@ -36,7 +41,9 @@ END;
 
 -- Never changed between acceptance and settling. `raw`: NULL if the columns are known to be sound, else the
 -- headers as JSON, to be judged by whoever receives them. `ref`: NULL if it and what follows it have their
--- defaults, as most have. The body stands last, so that nothing lies behind it.
+-- defaults, as most have. `tails`, `sizes`: NULL but for a parcel, whose requests are alike in all but id and body; its
+-- `id` is what the ids begin with, and `tails` the last three characters of each. The body stands last, so that
+-- nothing lies behind it.
 CREATE TABLE IF NOT EXISTS requests (
     slot         INTEGER PRIMARY KEY,
     accepted     INTEGER NOT NULL,
@@ -50,6 +57,8 @@ CREATE TABLE IF NOT EXISTS requests (
     rows         INTEGER,
     key          TEXT,
     traceparent  TEXT,
+    tails        TEXT,
+    sizes        BLOB,
     body         BLOB
 );
 
@@ -72,6 +81,18 @@ CREATE TABLE IF NOT EXISTS sendings (
 
 CREATE INDEX IF NOT EXISTS sendings_by_end ON sendings (until);
 
+-- The ids of one parcel, while it is none of the others' business: `checks` has the CRC of each payload, four bytes.
+CREATE TABLE IF NOT EXISTS parcel_ids (
+    slot   INTEGER PRIMARY KEY,
+    until  INTEGER NOT NULL,
+    head   TEXT    NOT NULL,
+    tails  TEXT    NOT NULL,
+    checks BLOB    NOT NULL
+);
+
+CREATE INDEX IF NOT EXISTS parcel_ids_by_head ON parcel_ids (head);
+CREATE INDEX IF NOT EXISTS parcel_ids_by_end ON parcel_ids (until);
+
 -- One row an incarnation of a consumer or subscriber. It is alive while `beat` moves; `renewed` is for figures only.
 CREATE TABLE IF NOT EXISTS consumers (
     consumer INTEGER PRIMARY KEY,
@@ -87,10 +108,13 @@ CREATE TABLE IF NOT EXISTS serves (
     PRIMARY KEY (queue, consumer)
 ) WITHOUT ROWID;
 
+-- `requests`: how many are not settled; `done`: the slots of those of a parcel that are, NULL if none.
 CREATE TABLE IF NOT EXISTS held (
     slot     INTEGER PRIMARY KEY,
     consumer INTEGER NOT NULL,
-    attempt  INTEGER NOT NULL
+    attempt  INTEGER NOT NULL,
+    requests INTEGER NOT NULL DEFAULT 1,
+    done     TEXT
 );
 
 CREATE TABLE IF NOT EXISTS returned (
@@ -108,6 +132,7 @@ CREATE TABLE IF NOT EXISTS reply_tos (
     read    INTEGER NOT NULL
 );
 
+-- `sizes`: NULL but for the results of one batch for an inbox that takes bundles; `id` then has theirs, with blanks.
 CREATE TABLE IF NOT EXISTS results (
     slot         INTEGER PRIMARY KEY,
     id           TEXT    NOT NULL,
@@ -121,6 +146,7 @@ CREATE TABLE IF NOT EXISTS results (
     batched      REAL    NOT NULL,
     predicted    REAL    NOT NULL,
     retry_after  REAL    NOT NULL,
+    sizes        BLOB,
     body         BLOB    NOT NULL
 );
 
@@ -185,6 +211,6 @@ CREATE TRIGGER IF NOT EXISTS send_stores_a_request INSTEAD OF INSERT ON send BEG
     WHERE model = NEW.model;
 END;
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 COMMIT;

@@ -1,0 +1,1 @@
+DELETE FROM held WHERE slot IN (SELECT value FROM json_each(:slots))

@@ -1,0 +1,1 @@
+SELECT done FROM held WHERE slot = :slot AND consumer = :consumer

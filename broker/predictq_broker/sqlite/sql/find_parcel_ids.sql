@@ -1,0 +1,1 @@
+SELECT slot, until, head, tails, checks FROM parcel_ids WHERE slot IN (SELECT value FROM json_each(:slots))

@@ -1,0 +1,1 @@
+DELETE FROM parcel_ids WHERE slot IN (SELECT value FROM json_each(:slots))

@@ -1,0 +1,1 @@
+INSERT INTO held (slot, consumer, attempt) VALUES (?, ?, 1)

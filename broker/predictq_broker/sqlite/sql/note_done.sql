@@ -1,0 +1,1 @@
+UPDATE held SET done = :done, requests = :requests WHERE slot = :slot

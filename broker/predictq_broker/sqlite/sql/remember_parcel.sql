@@ -1,0 +1,1 @@
+INSERT INTO parcel_ids (slot, until, head, tails, checks) VALUES (?, ?, ?, ?, ?)
