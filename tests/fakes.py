@@ -183,6 +183,13 @@ class FakeInbox:
         self._broker = broker
         self.name = new_inbox_name()
         self.is_closed = False
+        self.repeats = True
+        self._told: Sequence[Any] = ()
+
+    def repeat(self) -> None:
+        with self._broker.changed:
+            self._broker.results[self.name][:0] = self._told
+            self._told = ()
 
     def expect(self, model: str) -> None:
         self._broker.strike("expect", "before")
@@ -197,6 +204,7 @@ class FakeInbox:
                 self._broker.changed.wait(left)
                 self._broker.strike("receive", "before")
             results = [result for result, _ in mail if not result.model or self._expects(result)]
+            self._told = tuple(mail)
             mail.clear()
             return results
 

@@ -92,6 +92,15 @@ class RedisInbox:
             if results or time.monotonic() >= deadline:
                 return results
 
+    @property
+    def repeats(self) -> bool:
+        """As `Inbox.repeats`."""
+        return True
+
+    def repeat(self) -> None:
+        """As `Inbox.repeat`: what was read stays in its stream until a read after it removes it."""
+        self._read.clear()
+
     def _results(self, streams: Mapping[str, str], wait: float) -> list[Result]:
         groups = self._where.together(list(streams))
         if len(groups) == 1 or wait <= 0:
