@@ -184,12 +184,12 @@ class FakeInbox:
         self.name = new_inbox_name()
         self.is_closed = False
         self.repeats = True
-        self._told: Sequence[Any] = ()
+        self._told: list[tuple[Result, int]] = []
 
     def repeat(self) -> None:
         with self._broker.changed:
-            self._broker.results[self.name][:0] = self._told
-            self._told = ()
+            self._broker.results[self.name].extendleft(reversed(self._told))
+            self._told = []
 
     def expect(self, model: str) -> None:
         self._broker.strike("expect", "before")
@@ -204,7 +204,7 @@ class FakeInbox:
                 self._broker.changed.wait(left)
                 self._broker.strike("receive", "before")
             results = [result for result, _ in mail if not result.model or self._expects(result)]
-            self._told = tuple(mail)
+            self._told = list(mail)
             mail.clear()
             return results
 

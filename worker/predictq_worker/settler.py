@@ -56,8 +56,9 @@ class Settler:
             self._changed.notify()
 
     def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """As `put`; but a few, if they are all that this worker holds, in the calling thread: a lone request is answered
-        sooner so. That blocks for as long as the broker takes to answer, or to fail; then the thread goes on.
+        """As `put`; but a few, if they are all that this worker holds, are settled by the calling thread.
+
+        A lone request is answered sooner so. It blocks until the broker answers or fails; then ours goes on.
         """
         lone = len(outcomes) <= _FEW and len(outcomes) == len(self._ledger) and not self._troubles
         if not (lone and self._settling.acquire(blocking=False)):
