@@ -63,6 +63,7 @@ class FakeBroker:
         self.results: dict[str, deque[tuple[Result, int]]] = defaultdict(deque)
         self.expected: dict[str, set[str]] = defaultdict(set)
         self.sent: list[list[Request]] = []
+        self.readers: list[threading.Thread] = []
         self.is_closed = False
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._numbers = count(1)
@@ -206,6 +207,9 @@ class FakeInbox:
             results = [result for result, _ in mail if not result.model or self._expects(result)]
             self._told = list(mail)
             mail.clear()
+            if results:
+                self._broker.strike("receive", "after")
+            self._broker.readers.append(threading.current_thread())
             return results
 
     def _expects(self, result: Result) -> bool:

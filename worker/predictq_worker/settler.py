@@ -60,7 +60,7 @@ class Settler:
 
         A lone request is answered sooner so. It blocks until the broker answers or fails; then ours goes on.
         """
-        lone = len(outcomes) <= _FEW and len(outcomes) == len(self._ledger) and not self._troubles
+        lone = len(outcomes) == len(self._ledger) <= _FEW
         if not (lone and self._settling.acquire(blocking=False)):
             self.put(outcomes)
             return
