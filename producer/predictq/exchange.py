@@ -24,6 +24,7 @@ class Exchange:
                                                         ┊
         deliver ◀── pending ◀── inbox thread ◀── inbox.receive
 
+    A caller that may wait long does what these threads do, where it finds nobody else at it: `send_now`, `read_for`.
     `deliver` is called from any thread, this one's caller included.
     """
 

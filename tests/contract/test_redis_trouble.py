@@ -284,9 +284,7 @@ def test_without_a_window_of_deduplication_the_same_id_is_accepted_again(redis_s
         assert broker.stats("iris").queued == 2
 
 
-def test_a_connection_that_the_server_closed_while_it_was_idle_is_made_anew(
-    broker: Broker, raw: "redis.Redis", redis_server: RedisServer
-) -> None:
+def test_a_connection_that_the_server_closed_while_it_was_idle_is_made_anew(broker: Broker, raw: "redis.Redis") -> None:
     send(broker, ask("a"))
     consumer = broker.consumer("worker")
     assert ids(receive(consumer)) == ["a"]

@@ -79,7 +79,7 @@ def talk(redis: "Redis", *commands: Words) -> list[Any]:
 
 def _packed(words: Words) -> bytes:
     command: Any = tuple(words)  # its type says that there is one word only
-    return hiredis.pack_command(command)
+    return bytes(hiredis.pack_command(command))
 
 
 def _answer(connection: Any) -> Any:
