@@ -61,10 +61,12 @@ class Capacity(NamedTuple):
         """Whether there is room for a request that is under no suspicion."""
         return self.requests > 0 and self.rows > 0 and self.size > 0
 
-    def after(self, request: Request) -> "Capacity":
-        """What is left when this request was taken."""
+    def after(self, *taken: Request) -> "Capacity":
+        """What is left when these were taken."""
         return self._replace(
-            requests=self.requests - 1, rows=self.rows - request.rows, size=self.size - len(request.body)
+            requests=self.requests - len(taken),
+            rows=self.rows - sum([request.rows for request in taken]),
+            size=self.size - sum([len(request.body) for request in taken]),
         )
 
 

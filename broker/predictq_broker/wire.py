@@ -14,6 +14,7 @@ from predictq_broker.names import is_name
 
 __all__ = [
     "MAX_HEADER_BYTES",
+    "are_plain_names",
     "common_request_fields",
     "common_result_fields",
     "is_plain_name",
@@ -31,6 +32,8 @@ _MAX_TTL: Final = 366 * 86400.0
 _PLAIN: Final = frozenset((b"id", b"reply_to", b"ttl", b"body"))
 is_plain_name: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}").fullmatch
 """Whether the bytes of an id or a reply-to are a name."""
+are_plain_names: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}(?: [A-Za-z0-9._-]{1,128})*").fullmatch
+"""Whether bytes are such names, one or more, each after a space but the first."""
 
 Field = str | bytes | int | float
 _BLANK = Request(model="", body=b"")
@@ -218,12 +221,12 @@ def read_result(model: str, fields: Mapping[bytes, bytes]) -> Result:
     Never raises, for one entry that is none must not stop whoever reads the others: an unknown field is ignored,
     what cannot be read counts as left out, and a status that is not known is `internal`.
     """
-    (result,) = read_results(model, fields, (fields.get(b"id", b""),), (fields.get(b"body", b""),))
+    (result,) = read_results(model, fields, (_text(fields.get(b"id", b"")),), (fields.get(b"body", b""),))
     return result
 
 
 def read_results(
-    model: str, common: Mapping[bytes, bytes], ids: Sequence[bytes], bodies: Sequence[bytes]
+    model: str, common: Mapping[bytes, bytes], ids: Sequence[str], bodies: Sequence[bytes]
 ) -> list[Result]:
     """Results that have all fields but these two in common; as `read_result` otherwise."""
     get = common.get
@@ -232,7 +235,7 @@ def read_results(
     content_type = _text(get(b"content_type", b"application/json"))
     timings, retry_after = parse_timings(_text(get(b"timings", b""))), _seconds(get(b"retry_after", b"0"))
     return [
-        Result(_text(id_), status, body, model, version, digest, route, content_type, timings, retry_after)
+        Result(id_, status, body, model, version, digest, route, content_type, timings, retry_after)
         for id_, body in zip(ids, bodies, strict=True)
     ]
 

@@ -17,23 +17,21 @@ __all__ = ["AcceptedCall", "AwaitedCall", "SentCall"]
 class AskedFuture(asyncio.Future[Prediction]):
     """A prediction to come; to cancel it withdraws the request."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Call, abandon: Callable[[Call], object]) -> None:
-        super().__init__(loop=loop)
-        self._call = call
-        self._abandon = abandon
+    __slots__ = ("call",)
+    call: "AwaitedCall"
 
     def cancel(self, msg: object = None) -> bool:
         """Want it no more; False if it has ended already. A late answer is dropped."""
         cancelled = super().cancel(msg)
         if cancelled:
-            self._abandon(self._call)
+            self.call.abandon(self.call)
         return cancelled
 
 
 class AwaitedCall(Call):
     """A call whose end goes to a future, and whose verdict nobody awaits."""
 
-    __slots__ = ("future",)
+    __slots__ = ("abandon", "future")
 
     def __init__(
         self,
@@ -44,8 +42,10 @@ class AwaitedCall(Call):
         loop: asyncio.AbstractEventLoop,
         abandon: Callable[[Call], object],
     ) -> None:
-        super().__init__(request, retry_for, chosen=chosen)
-        self.future = AskedFuture(loop, self, abandon)
+        Call.__init__(self, request, retry_for, chosen=chosen)
+        self.abandon = abandon
+        self.future = AskedFuture(loop=loop)
+        self.future.call = self
 
     def finished(self, answer: Answer) -> None:
         """Give the future its end."""

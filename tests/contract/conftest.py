@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from contract.engines import ENGINES, Engine
+from contract.engines import ENGINES, Engine, InParcels
 
 from predictq_broker.connect import connect
 from predictq_broker.port import Broker, Consumer, Inbox, Limits
@@ -21,12 +21,13 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 @pytest.fixture
 def make_broker(engine: Engine) -> Iterator[MakeBroker]:
     """Connects once more to the same store, as another process would; with `limits` by name."""
+    seen = set[tuple[str, str]]()
     with contextlib.ExitStack() as opened:
 
         def make(**limits: float) -> Broker:
             broker = connect(engine.url, Limits(**limits))
             opened.callback(broker.close)
-            return broker
+            return InParcels(broker, seen) if engine.parcels else broker
 
         yield make
 
@@ -49,6 +50,13 @@ dedup, cancel, figures, lists_models, on_demand, attempts, expires = map(
     _promise, ("dedup", "cancel", "figures", "lists_models", "on_demand", "attempts", "expires")
 )
 """Leave out a test of a promise that an engine does not give, by `@pytest.mark.usefixtures`."""
+
+
+@pytest.fixture
+def one_by_one(engine: Engine) -> None:
+    """Leave out a test of a capacity that is not crossed."""
+    if engine.parcels:
+        pytest.skip("what was stored together comes together")
 
 
 @pytest.fixture

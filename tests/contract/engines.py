@@ -1,8 +1,8 @@
 """The engines under the contract, and how a program without this library writes to each."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -13,7 +13,10 @@ import pytest
 import redis
 from fakeredis import FakeRedis
 
-__all__ = ["ENGINES", "Engine"]
+from predictq_broker.messages import Request, Verdict
+from predictq_broker.port import Broker
+
+__all__ = ["ENGINES", "Engine", "InParcels"]
 
 Fields = Mapping[str, str | bytes]
 
@@ -25,11 +28,39 @@ class Engine(NamedTuple):
         url: What to give to `connect`.
         write: Puts a request for a model into its queue as a foreign program would, judged by nobody.
         bodies: Whether every message has a body, be it empty.
+        parcels: Whether requests are offered as new, so that they may be stored together.
     """
 
     url: str
     write: Callable[[str, Fields], None]
     bodies: bool = False
+    parcels: bool = False
+
+
+class InParcels:
+    """A broker whose requests are all offered as what they are: new, unless their ids were offered before.
+
+    Brokers that connect to one store share `seen`.
+    """
+
+    def __init__(self, broker: Broker, seen: set[tuple[str, str]]) -> None:
+        self._broker = broker
+        self._seen = seen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._broker.close()
+
+    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+        names = {(request.model, request.id) for request in requests}
+        first = len(names) == len(requests) and not names & self._seen
+        self._seen |= names
+        return self._broker.send(requests, first=first)
 
 
 def sqlite_engine(request: pytest.FixtureRequest) -> Engine:
@@ -62,6 +93,11 @@ def redis_engine(request: pytest.FixtureRequest) -> Engine:
             _add(client, model, fields)
 
     return Engine(server.url, write)
+
+
+def redis_parcels_engine(request: pytest.FixtureRequest) -> Engine:
+    """The Redis engine, with as many requests in an entry as may be."""
+    return redis_engine(request)._replace(parcels=True)
 
 
 def redis_cluster_engine(request: pytest.FixtureRequest) -> Engine:
@@ -124,6 +160,7 @@ def _add(client: redis.Redis, model: str, fields: Fields) -> None:
 ENGINES: Mapping[str, Callable[[pytest.FixtureRequest], Engine]] = {
     "sqlite": sqlite_engine,
     "redis": redis_engine,
+    "redis-parcels": redis_parcels_engine,
     "redis-cluster": redis_cluster_engine,
     "memory": memory_engine,
     "rabbitmq": rabbitmq_engine,

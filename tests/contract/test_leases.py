@@ -186,6 +186,7 @@ def test_after_a_death_and_an_answer_nothing_is_left(
     assert nothing_is_left(broker)
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_no_more_suspects_come_than_are_wanted_and_new_ones_come_all_the_same(
     broker: Broker, silent: Consumer, other: Consumer
 ) -> None:

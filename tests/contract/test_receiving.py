@@ -28,6 +28,7 @@ def test_what_was_given_back_comes_first_within_its_priority(broker: Broker, con
     assert [delivery.request.priority for delivery in again] == [HIGH, *[Priority.NORMAL] * 3]
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_no_more_come_than_there_is_capacity_for(broker: Broker, consumer: Consumer) -> None:
     send(broker, *[ask(name) for name in "abcde"])
     assert [ids(receive(consumer, 2)) for _ in range(4)] == [["a", "b"], ["c", "d"], ["e"], []]
@@ -39,12 +40,14 @@ def test_capacity_holds_across_priorities_and_what_was_given_back(broker: Broker
     assert [ids(receive(consumer, n)) for n in (1, 2, 5)] == [["c"], ["a", "b"], ["d"]]
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_the_request_that_crosses_the_rows_is_the_last(broker: Broker, consumer: Consumer) -> None:
     send(broker, *[ask(name, rows=5) for name in "abcd"])
     assert ids(consumer.receive({"iris": Capacity(10, rows=8)}, 0)) == ["a", "b"]
     assert ids(consumer.receive({"iris": Capacity(10, rows=5)}, 0)) == ["c"]
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_the_request_that_crosses_the_size_is_the_last(broker: Broker, consumer: Consumer) -> None:
     send(broker, *[ask(name, body=b"x" * 100) for name in "abcd"])
     assert ids(consumer.receive({"iris": Capacity(10, size=150)}, 0)) == ["a", "b"]
@@ -56,6 +59,7 @@ def test_at_least_one_request_comes_however_large(broker: Broker, consumer: Cons
     assert ids(consumer.receive({"iris": Capacity(1, rows=1, size=1)}, 0)) == ["a"]
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_each_queue_has_its_own_capacity_and_no_other_queue_is_touched(broker: Broker, consumer: Consumer) -> None:
     for model in ("iris", "digits", "wine"):
         send(broker, *[ask(f"{model}{n}", model=model) for n in range(3)])

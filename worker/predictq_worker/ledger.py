@@ -63,10 +63,11 @@ class Ledger:
         models = {delivery.request.model for delivery in deliveries}
         for model in models:
             of_model = deliveries if len(models) == 1 else [d for d in deliveries if d.request.model == model]
+            requests = [delivery.request for delivery in of_model]
             self._suspects[model] += sign * sum([delivery.attempt > 1 for delivery in of_model])
-            self._requests[model] += sign * len(of_model)
-            self._rows[model] += sign * sum([delivery.request.rows for delivery in of_model])
-            self._size[model] += sign * sum([len(delivery.request.body) for delivery in of_model])
+            self._requests[model] += sign * len(requests)
+            self._rows[model] += sign * sum([request.rows for request in requests])
+            self._size[model] += sign * sum([len(request.body) for request in requests])
 
     def held(self) -> list[Delivery]:
         """All that is held now."""

@@ -1,8 +1,8 @@
 """What a worker tells Prometheus. Label values come from the registry, never from a request."""
 
 import time
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -57,15 +57,12 @@ class Metrics:
         """These reached their end; `lost` more belong to others by now."""
         if lost:
             self._lost.inc(lost)
-        by_end = Tally([(_model(outcome), outcome.result.version, outcome.result.status) for outcome in outcomes])
-        for (model, version, status), count in by_end.items():
-            self._requests.labels(model, str(version or ""), status.value).inc(count)
-            if status is Code.DEAD_LETTERED:
-                self._dead.labels(model).inc(count)
         now = time.monotonic()
-        models = {model for model, _, _ in by_end}
-        for model in models:
-            deliveries = [o.delivery for o in outcomes if len(models) == 1 or _model(o) == model]
+        for (model, version, status), alike in groupby(outcomes, key=_end):  # as a rule a whole batch
+            deliveries = [outcome.delivery for outcome in alike]
+            self._requests.labels(model, str(version or ""), status.value).inc(len(deliveries))
+            if status is Code.DEAD_LETTERED:
+                self._dead.labels(model).inc(len(deliveries))
             self._wait.observe((model,), [d.queued for d in deliveries])
             self._total.observe((model,), [d.queued + now - d.received for d in deliveries])
 
@@ -102,9 +99,10 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-def _model(outcome: Outcome) -> str:
-    """The model's name; anybody can ask for a model that does not exist, so those share one label."""
-    return "" if outcome.result.status is Code.UNKNOWN_MODEL else outcome.delivery.request.model
+def _end(outcome: Outcome) -> tuple[str, int, Code]:
+    """What it counts as; anybody can ask for a model that does not exist, so those share one label."""
+    delivery, result = outcome
+    return "" if result.status is Code.UNKNOWN_MODEL else delivery.request.model, result.version, result.status
 
 
 class Gauges(Collector):

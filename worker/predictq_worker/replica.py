@@ -1,16 +1,16 @@
 """One runner of a release and the thread that feeds it: takes a batch, has it predicted, hands on outcomes."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from typing import assert_never
 
 from predictq_broker import Code, Outcome, Result, Timings
 from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
 from predictq_worker.batcher import Batch, Batcher
-from predictq_worker.inference import Failed, Ok, response_content_type
+from predictq_worker.inference import Failed, response_content_type
 from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, give_way
 from predictq_worker.work import ON_TRIAL, Work, failure
 
@@ -191,24 +191,18 @@ class Replica:
         manifest, content_type = self._manifest, response_content_type(batch.content_type)
         model, version, digest, seconds = manifest.model, manifest.version, self._digest, predicted.seconds
         outcomes: list[Outcome] = []
-        known: dict[tuple[float, float], Timings] = {}
+        queued, received, timings = math.nan, math.nan, Timings()
         for work, answer in zip(batch.works, predicted.answers, strict=True):
-            match answer:
-                case Ok(body):
-                    delivery = work.delivery
-                    times = delivery.queued, delivery.received  # many have these in common
-                    timings = known.get(times)
-                    if timings is None:
-                        timings = known[times] = Timings(delivery.queued, started - delivery.received, seconds)
-                    request_id = delivery.request.id
-                    result = Result(
-                        request_id, Code.OK, body, model, version, digest, work.route, content_type, timings
-                    )
-                    outcomes.append(Outcome(delivery, result))
-                case Failed(code, message):
-                    outcomes.append(self._failure(work, code, message))
-                case _:
-                    assert_never(answer)
+            delivery, _, route = work
+            if isinstance(answer, Failed):
+                outcomes.append(self._failure(work, *answer))
+                continue
+            if delivery.queued != queued or delivery.received != received:  # many have these in common
+                queued, received = delivery.queued, delivery.received
+                timings = Timings(queued, started - received, seconds)
+            name, body = delivery.request.id, answer.body
+            result = Result(name, Code.OK, body, model, version, digest, route, content_type, timings)
+            outcomes.append(Outcome(delivery, result))
         return outcomes
 
 

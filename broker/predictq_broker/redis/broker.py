@@ -1,7 +1,7 @@
 """The broker on Redis streams: what a producer and an operator do with it."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Final, NamedTuple, Self
 
 from predictq_broker.capabilities import Capabilities, Durability
 from predictq_broker.messages import QueueStats, Request, Verdict
@@ -14,13 +14,15 @@ from predictq_broker.redis.dead_letters import RedisDeadLetters
 from predictq_broker.redis.entries import accepted
 from predictq_broker.redis.inbox import RedisInbox
 from predictq_broker.redis.keys import WORKERS, Keys, Known, known_models
-from predictq_broker.redis.offering import send_words
+from predictq_broker.redis.offering import fit_in_parcels, parcel_words, parcels, send_words
 from predictq_broker.redis.refusals import absent
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.server import Server, open_server
 from predictq_broker.redis.subscription import RedisSubscription
 
 __all__ = ["RedisBroker"]
+
+_EVERY: Final = 1_000_000
 
 _VERDICTS = {
     "A": Verdict.ACCEPTED,
@@ -46,18 +48,32 @@ class RedisBroker:
         """A broker for one of the URLs that `Address.of` understands."""
         return cls(open_server(url), limits, Capabilities(engine="redis"))
 
-    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:  # noqa: ARG002  they are looked for all the same
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:
         """As `Broker.send`."""
         if not requests:
             return []
         keys = self._keys(requests)
         limits = self.limits
-        args: list[Any] = [keys.prefix, limits.queue_requests, limits.queue_bytes, limits.unread_results]
-        args += (round(limits.dedup * 1000), *send_words(requests))
+        head = [
+            keys.prefix,
+            limits.queue_requests,
+            limits.queue_bytes,
+            limits.unread_results,
+            round(limits.dedup * 1000),
+        ]
         with self._where.trying("send"):
             self._known.announce((requests[0].model,))
-            letters = self._scripts.send(keys=[*keys.streams, keys.size], args=args)
-        return [_VERDICTS[letter] for letter in letters.decode()]
+            stored = self._send_parcels(keys, head, requests) if first and fit_in_parcels(requests) else 0
+            rest = requests[stored:]
+            letters = self._scripts.send(keys=keys.held, args=[*head, *send_words(rest)]) if rest else b""
+        return [Verdict.ACCEPTED] * stored + [_VERDICTS[letter] for letter in letters.decode()]
+
+    def _send_parcels(self, keys: Keys, head: Sequence[Any], requests: Sequence[Request]) -> int:
+        """How many of the requests were stored; the others, which do not fit, are to be judged one by one."""
+        sent = parcels(requests)
+        words = [word for parcel in sent for word in parcel_words(parcel)]
+        stored = int(self._scripts.send_parcels(keys=keys.held, args=[*head, *words]))
+        return sum(map(len, sent[:stored]))
 
     def _keys(self, requests: Sequence[Request]) -> Keys:
         models = {request.model for request in requests}
@@ -73,7 +89,7 @@ class RedisBroker:
         keys = Keys.of(check_name("model", model))
         args = [WORKERS, keys.prefix, round(self.limits.inbox_ttl * 1000), *ids]
         with self._where.trying("cancel"):
-            withdrawn = self._scripts.cancel(keys=[*keys.streams, keys.size], args=args)
+            withdrawn = self._scripts.cancel(keys=keys.held, args=args)
         return [name.decode() for name in withdrawn]
 
     def consumer(self, name: str, lease: float = 10.0) -> RedisConsumer:
@@ -106,11 +122,31 @@ class RedisBroker:
                 pipeline.xlen(stream)
                 command(pipeline, "XPENDING", stream, WORKERS)
                 command(pipeline, "XRANGE", stream, "-", "+", "COUNT", 1)
+            pipeline.hget(keys.parcels, "more")
             pipeline.xlen(keys.dead)
             pipeline.hlen(keys.leases)
             pipeline.time()
-            *lanes, dead, consumers, clock = pipeline.execute(raise_on_error=False)
-            return _stats([lanes[n : n + 3] for n in (0, 3, 6)], dead, consumers, clock[0] + clock[1] / 1e6)
+            *lanes, more, dead, consumers, clock = pipeline.execute(raise_on_error=False)
+            if isinstance(more, Exception):
+                raise more
+            beyond = _Beyond(int(more), self._held_beyond(keys)) if more else _Beyond()
+            return _stats([lanes[n : n + 3] for n in (0, 3, 6)], beyond, dead, consumers, clock[0] + clock[1] / 1e6)
+
+    def _held_beyond(self, keys: Keys) -> int:
+        """How many more requests than entries consumers hold."""
+        pipeline = self._where.at(keys.prefix).pipeline(transaction=False)
+        for stream in keys.streams:
+            command(pipeline, "XPENDING", stream, WORKERS, "-", "+", _EVERY)
+        lanes = pipeline.execute(raise_on_error=False)
+        held = [
+            f"{number}:{item[0].decode()}"
+            for number, lane in enumerate(lanes, 1)
+            if not absent(lane)
+            for item in lane
+            if item[1] != b"returned"
+        ]
+        states = command(self._where.at(keys.prefix), "HMGET", keys.parcels, *held) if held else []
+        return sum(int(state.partition(b" ")[0]) - 1 for state in states if state)
 
     def durability(self) -> Durability:
         """As `Broker.durability`."""
@@ -127,15 +163,22 @@ class RedisBroker:
         self.close()
 
 
-def _stats(lanes: list[list[Any]], dead: Any, consumers: Any, now: float) -> QueueStats:
+class _Beyond(NamedTuple):
+    """How many more requests than entries there are, for entries may hold many: in all, and in consumers' hands."""
+
+    queue: int = 0
+    held: int = 0
+
+
+def _stats(lanes: list[list[Any]], beyond: _Beyond, dead: Any, consumers: Any, now: float) -> QueueStats:
     """From the length, the pending entries and the first entry of each stream."""
     for reply in (dead, consumers, *(length for length, _, _ in lanes), *(first for _, _, first in lanes)):
         if isinstance(reply, Exception):
             raise reply
-    held = sum(_held(pending) for _, pending, _ in lanes)
+    held = sum(_held(pending) for _, pending, _ in lanes) + beyond.held
     oldest = [now - accepted(first[0][0]) for _, _, first in lanes if first]
     return QueueStats(
-        queued=sum(length for length, _, _ in lanes) - held,
+        queued=max(sum(length for length, _, _ in lanes) + beyond.queue - held, 0),
         in_flight=held,
         oldest=max([0.0, *oldest]),
         dead=dead,

@@ -1,27 +1,29 @@
 """A worker's side of the streams."""
 
 import logging
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from redis import exceptions as server
 
-from predictq_broker.failpoints import reached
-from predictq_broker.messages import Delivery, Outcome
+from predictq_broker.errors import BrokerError
+from predictq_broker.messages import Delivery, Outcome, Request
 from predictq_broker.port import Capacity, Limits
+from predictq_broker.redis.arrivals import to_deliveries
 from predictq_broker.redis.connection import MAX_BLOCK
-from predictq_broker.redis.entries import tag_of, to_deliveries
+from predictq_broker.redis.entries import Found, Place, tag_of
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
+from predictq_broker.redis.parcels import is_parcel
 from predictq_broker.redis.pool import talk
 from predictq_broker.redis.scripts import Scripts
-from predictq_broker.redis.server import Server
-from predictq_broker.redis.settling import alike, settle_words
+from predictq_broker.redis.server import Server, ask
+from predictq_broker.redis.settling import Settling
 from predictq_broker.redis.waiting import Reads, until_new
 from predictq_broker.redis.watch import Queue
-from predictq_broker.wire import common_result_fields
 
 __all__ = ["RedisConsumer"]
 
@@ -49,11 +51,13 @@ class RedisConsumer:
     def __init__(self, where: Server, scripts: Scripts, limits: Limits, name: str, lease: float) -> None:
         self._where = where
         self._scripts = scripts
-        self._inbox_ttl = round(limits.inbox_ttl * 1000)
         self._leased = Leased(where, scripts, WORKERS, name, lease)
+        self._settling = Settling(where, scripts, limits, self._leased)
         self._known = Known(where)
         self._reads = Reads(where)
         self._looked = _NEVER
+        self._postponing = threading.Lock()
+        self._postponed: list[Delivery] = []  # released, but in one parcel with others that we hold
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
@@ -102,7 +106,7 @@ class RedisConsumer:
 
     def _kept(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What we hold; if we found ourselves fenced between two queues, the first one's is to be taken again."""
-        kept = [delivery for delivery in deliveries if tag_of(delivery).consumer == self._leased.consumer]
+        kept = [delivery for delivery in deliveries if tag_of(delivery).entry.consumer == self._leased.consumer]
         return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
 
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
@@ -138,18 +142,28 @@ class RedisConsumer:
         deliveries: list[Delivery] = []
         for stream, entries in reply:
             model, number = streams[stream.decode()]
-            leases = Keys.of(model).leases
-            deliveries += to_deliveries(model, [(number, 1, entries)], consumer, leases, now)
+            keys = Keys.of(model)
+            handed = (number, 1, entries, *self._states(keys.parcels, number, entries))
+            deliveries += to_deliveries(model, [handed], consumer, keys.leases, now)
         return deliveries
+
+    def _states(self, parcels: str, number: int, entries: Sequence[Found]) -> tuple[Sequence[bytes], ...]:
+        """What a blocked read does not tell: the states of the parcels, if there are any."""
+        places = [f"{number}:{name.decode()}" for name, fields in entries if is_parcel(fields)]
+        if not places:
+            return ()
+        states = iter(ask(self._where, parcels, "HMGET", parcels, *places))
+        return ([next(states) or b"" if is_parcel(fields) else b"" for _, fields in entries],)
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
         fitting: list[Delivery] = []
-        for delivery in deliveries:
-            if delivery.request.model not in wants:
+        for _, group in groupby(deliveries, key=_entry):
+            together = list(group)
+            if together[0].request.model not in wants:
                 break
-            fitting.append(delivery)
-            wants = _without(wants, [delivery])
+            fitting += together
+            wants = _without(wants, together)
         if len(fitting) < len(deliveries):
             self._give_back(deliveries[len(fitting) :])
         return fitting
@@ -164,62 +178,45 @@ class RedisConsumer:
 
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.settle`."""
-        by_owner: dict[tuple[str, str], list[Outcome]] = {}
-        for outcome in outcomes:
-            tag = tag_of(outcome.delivery)
-            if self._leased.holds(tag):
-                by_owner.setdefault((outcome.delivery.request.model, tag.consumer), []).append(outcome)
-        settled: list[Outcome] = []
-        with self._where.trying("settle"):
-            for (model, consumer), ours in by_owner.items():
-                settled += self._settle(Keys.of(model), consumer, ours)
+        settled = self._settling.settle(outcomes)
+        self._give_back_postponed()
         return settled
-
-    def _settle(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
-        args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
-        runs = alike(outcomes)
-        for run in runs:
-            args += settle_words(run)
-        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=args)
-        reached("mid_settle")
-        if lost == [0]:
-            return []
-        self._leased.let_go(tag_of(outcome.delivery) for outcome in outcomes)
-        if not lost:
-            return outcomes
-        others = {number - 1 for number in lost}
-        return [outcome for number, outcome in enumerate(chain.from_iterable(runs)) if number not in others]
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """As `Consumer.release`."""
-        ours = [delivery for delivery in deliveries if self._leased.holds(tag_of(delivery))]
-        self._give_back(ours)
+        self._give_back([delivery for delivery in deliveries if self._leased.holds(tag_of(delivery))])
+        self._give_back_postponed()
 
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        for (model, consumer), group in groupby(sorted(deliveries, key=_holder), key=_holder):
+        """Give back their entries; of a parcel in which others are held, only when they are not any more."""
+        self._looked = _NEVER
+        tags = [tag_of(delivery) for delivery in deliveries]
+        staying: Collection[Place] = self._leased.places_but(tags) if any(tag.entry.left for tag in tags) else ()
+        later = [delivery for delivery in deliveries if tag_of(delivery).place in staying]
+        self._leased.let_go(map(tag_of, later))
+        self._postponed += later
+        leaving = [delivery for delivery in deliveries if tag_of(delivery).place not in staying]
+        for (model, consumer), group in groupby(sorted(leaving, key=_holder), key=_holder):
             ours = [(tag_of(delivery), delivery.attempt) for delivery in group]
-            entries = [(tag.stream, tag.name, attempt) for tag, attempt in ours]
-            self._looked = _NEVER
-            if self._leased.release(_queue(model), consumer, entries):
+            entries = dict.fromkeys((tag.entry.stream, tag.entry.name, attempt) for tag, attempt in ours)
+            if self._leased.release(_queue(model), consumer, list(entries)):
                 self._leased.let_go(tag for tag, _ in ours)
+
+    def _give_back_postponed(self) -> None:
+        with self._postponing:
+            if not self._postponed:
+                return
+            postponed, self._postponed = self._postponed, []
+            try:
+                self._give_back(postponed)
+            except BrokerError:  # what we were called for is done; these go next time, or with the lease
+                self._postponed += postponed
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.bury`."""
-        with self._where.trying("bury"):
-            return [
-                outcome for outcome in outcomes if self._leased.holds(tag_of(outcome.delivery)) and self._bury(*outcome)
-            ]
-
-    def _bury(self, delivery: Delivery, result: Any) -> bool:
-        keys, tag, request = Keys.of(delivery.request.model), tag_of(delivery), delivery.request
-        head = [WORKERS, tag.consumer, keys.prefix, self._inbox_ttl, tag.name, tag.size, request.reply_to]
-        letter = [delivery.attempt, request.priority, result.body, result.id, result.body]
-        buried = self._scripts.bury(
-            keys=[keys.streams[tag.stream - 1], keys.dead, keys.leases, keys.size],
-            args=[*head, *letter, *common_result_fields(result)],
-        )
-        self._leased.let_go([tag] if buried else ())
-        return bool(buried)
+        buried = self._settling.bury(outcomes)
+        self._give_back_postponed()
+        return buried
 
     def close(self) -> None:
         """As `Consumer.close`."""
@@ -230,10 +227,9 @@ class RedisConsumer:
 def _without(wants: Mapping[str, Capacity], deliveries: Sequence[Delivery]) -> dict[str, Capacity]:
     """The capacity that these leave; a model without any is left out."""
     left = dict(wants)
-    for request, *_ in deliveries:
-        capacity = left.get(request.model)
-        if capacity is not None:
-            left[request.model] = capacity.after(request)
+    for model, group in groupby((delivery.request for delivery in deliveries), key=_model):
+        if model in left:
+            left[model] = left[model].after(*group)
     return {model: capacity for model, capacity in left.items() if capacity.any}
 
 
@@ -242,5 +238,13 @@ def _queue(model: str) -> Queue:
     return Queue(keys.streams, keys.leases)
 
 
+def _model(request: Request) -> str:
+    return request.model
+
+
+def _entry(delivery: Delivery) -> Place:
+    return tag_of(delivery).place
+
+
 def _holder(delivery: Delivery) -> tuple[str, str]:
-    return delivery.request.model, tag_of(delivery).consumer
+    return delivery.request.model, tag_of(delivery).entry.consumer

@@ -1,22 +1,18 @@
-"""From the entries of a stream to our messages and back."""
+"""Entries of a stream: as they are read, and in our hands."""
 
-import math
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-from predictq_broker.messages import Delivery, Fault, Priority, Request
-from predictq_broker.redis.keys import PRIORITIES
-from predictq_broker.wire import is_plain_name, read_request
+from predictq_broker.messages import Delivery
 
-__all__ = ["Handed", "Place", "Tag", "accepted", "as_map", "tag_of", "to_deliveries"]
+__all__ = ["Entry", "Fields", "Found", "Handed", "Place", "Tag", "accepted", "as_map", "tag_of"]
 
 Fields = Sequence[bytes]
-_FIRST: Final = [b"id", b"body"]
-
-
-Handed = tuple[int, int, Sequence[tuple[bytes, Fields]]]
-"""Entries as `receive.lua` returns them: the number of their stream, the attempt, and of each its name and fields."""
+Found = tuple[bytes, Fields]
+"""An entry as it is read: its name and its fields."""
+Handed = Sequence[Any]
+"""Entries as `receive.lua` returns them: the number of their stream, the attempt, of each its name and fields, and, if
+there are parcels among them, of each its state."""
 
 
 class Place(NamedTuple):
@@ -27,19 +23,58 @@ class Place(NamedTuple):
     name: bytes
 
 
-class Tag(NamedTuple):
-    """What a delivery's tag holds here: where its entry is, and under which name we hold it."""
+class Entry(NamedTuple):
+    """An entry in our hands.
+
+    Attributes:
+        stream: The number of its stream.
+        name: Its name there.
+        consumer: The name under which we hold it.
+        leases: Of its queue.
+        left: If it is a parcel, how many of its requests were handed to us; 0 if it is none.
+        whole: Whether these are all that it ever had.
+    """
 
     stream: int
     name: bytes
-    size: int
     consumer: str
     leases: str
+    left: int = 0
+    whole: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.leases, self.stream, self.name)
+
+    @property
+    def path(self) -> str:
+        """As `place`, in the words of the scripts, which know the queue."""
+        return f"{self.stream}:{self.name.decode()}"
+
+
+class Tag(NamedTuple):
+    """What a delivery's tag holds here. All deliveries from one parcel have the same `entry`.
+
+    Attributes:
+        entry: Where it came in.
+        size: Bytes of its body.
+        number: Its number in the parcel, from 0; -1 if it is in none, or stands for all of it.
+    """
+
+    entry: Entry
+    size: int
+    number: int = -1
 
     @property
     def place(self) -> Place:
         """Where its entry is."""
-        return Place(self.leases, self.stream, self.name)
+        return self.entry.place
+
+    @property
+    def which(self) -> str:
+        """Which of its entry it is, in the words of the scripts."""
+        return str(self.number) if self.number >= 0 else "*" if self.entry.left else ""
 
 
 def tag_of(delivery: Delivery) -> Tag:
@@ -58,38 +93,3 @@ def as_map(fields: Fields) -> dict[bytes, bytes]:
 def accepted(name: bytes) -> float:
     """When an entry was accepted, in seconds by the server's clock: its name begins with that."""
     return int(name.partition(b"-")[0]) / 1e3
-
-
-def to_deliveries(model: str, handed: Iterable[Handed], consumer: str, leases: str, now: float) -> list[Delivery]:
-    """The deliveries of entries; `now` is the server's clock, by which age and deadline are reckoned."""
-    received = time.monotonic()
-    ages: dict[bytes, float] = {}
-    deliveries: list[Delivery] = []
-    for stream, attempt, entries in handed:
-        for (name, _), (request, fault) in zip(entries, _requests(model, PRIORITIES[stream - 1], entries), strict=True):
-            milliseconds = name.partition(b"-")[0]
-            age = ages.get(milliseconds)
-            if age is None:  # a clock that was set back gives no request more than its time
-                age = ages[milliseconds] = max(now - int(milliseconds) / 1e3, 0.0)
-            tag = Tag(stream, name, len(request.body), consumer, leases)
-            expires = math.inf if request.ttl is None else received + request.ttl - age
-            deliveries.append(Delivery(request, tag, attempt, age, received, expires, fault))
-    return deliveries
-
-
-def _requests(
-    model: str, priority: Priority, entries: Iterable[tuple[bytes, Fields]]
-) -> Iterator[tuple[Request, Fault | None]]:
-    """As `read_request` of each. One that has all but id and body, which our clients put first, in common with a sound
-    one before it need not be read again.
-    """
-    common: Fields | None = None
-    rest: tuple[Any, ...] = ()
-    for _, fields in entries:
-        if fields[4:] == common and fields[:3:2] == _FIRST and is_plain_name(fields[1]):
-            yield Request(model, fields[3], fields[1].decode(), *rest), None
-            continue
-        request, fault = read_request(model, priority, as_map(fields))
-        if fault is None and fields[:3:2] == _FIRST and not {*_FIRST}.intersection(fields[4::2]):
-            common, rest = fields[4:], request[3:]
-        yield request, fault

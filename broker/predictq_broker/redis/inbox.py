@@ -6,6 +6,7 @@ Its name says that it takes bundles: results that have all but `id` and `body` i
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from predictq_broker.port import Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command
 from predictq_broker.redis.entries import as_map
 from predictq_broker.redis.keys import Keys
+from predictq_broker.redis.parcels import COMMON, BadParcel, is_parcel, unpacked
 from predictq_broker.redis.pool import Words, talk
 from predictq_broker.redis.server import Server, ask
 from predictq_broker.redis.waiting import Reads
@@ -179,13 +181,11 @@ def _more(stream: str) -> str:
 
 
 def _unbundled(model: str, fields: Sequence[bytes]) -> Sequence[Result]:
-    """The results in one entry: `id` and `body` of each, then the fields they have in common."""
-    names = fields[::2]
-    count = names.count(b"id")
-    if names[: 2 * count] == [b"id", b"body"] * count:
-        own, common = fields[: 4 * count], fields[4 * count :]
-        return read_results(model, as_map(common), own[1::4], own[3::4])
-    return (read_result(model, as_map(fields)),)
+    """The results in one entry: one, or a parcel of them."""
+    if is_parcel(fields):
+        with suppress(BadParcel):  # nobody can be told
+            return read_results(model, as_map(fields[COMMON:]), *unpacked(fields))
+    return (read_result(model, as_map(fields)),) if b"id" in fields[::2] else ()
 
 
 def _read(streams: Sequence[str], wait: float) -> Sequence[str | int]:

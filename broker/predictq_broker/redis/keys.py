@@ -29,6 +29,7 @@ class Keys(NamedTuple):
     streams: tuple[str, str, str]
     leases: str
     size: str
+    parcels: str
     dead: str
 
     @staticmethod
@@ -42,8 +43,14 @@ class Keys(NamedTuple):
             streams=(high, normal, low),
             leases=f"{prefix}requests:leases",
             size=f"{prefix}requests:bytes",
+            parcels=f"{prefix}requests:parcels",
             dead=f"{prefix}dead",
         )
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Where requests are, and what is counted of them."""
+        return (*self.streams, self.size, self.parcels)
 
     def results(self, reply_to: str) -> str:
         """The stream of results for `reply_to`."""

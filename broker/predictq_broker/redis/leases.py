@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from predictq_broker.errors import BrokerError
+from predictq_broker.messages import Outcome
 from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import command
 from predictq_broker.redis.entries import Handed, Place
@@ -130,6 +131,17 @@ class Leased:
     def holds(self, tag: object) -> bool:
         """Whether this was received here and neither settled, given back nor lost since."""
         return id(tag) in self._held
+
+    def places_but(self, leaving: Iterable[object]) -> set[Place]:
+        """Where the entries are of all that we hold but these."""
+        without = {id(tag) for tag in leaving}
+        with self._lock:
+            return {tag.place for number, tag in self._held.items() if number not in without}
+
+    def held_of(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Those whose deliveries we hold."""
+        held = self._held
+        return [outcome for outcome in outcomes if id(outcome.delivery.tag) in held]
 
     def let_go(self, tags: Iterable[object]) -> None:
         """These are no longer ours."""

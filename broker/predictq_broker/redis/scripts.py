@@ -104,16 +104,18 @@ class ReplicatedScript(Script):
 
 
 class Scripts(NamedTuple):
-    """All steps. Only `send` waits for replicas: what it stored would be lost with the server. Every other step
+    """All steps. Only sending waits for replicas: what it stored would be lost with the server. Every other step
     moves something within the queue at once, so that losing it brings back the request as it was.
     """
 
     send: Script
+    send_parcels: Script
     receive: Script
     renew: Script
     reclaim: Script
     release: Script
     settle: Script
+    settle_parcels: Script
     bury: Script
     cancel: Script
     replay: Script
@@ -122,6 +124,6 @@ class Scripts(NamedTuple):
     @classmethod
     def register(cls, where: Server, *, shebang: bool = True) -> "Scripts":
         """Prepare all scripts for `where`; without the first line for a server that knows no flags."""
-        kinds = [ReplicatedScript if name == "send" else Script for name in cls._fields]
+        kinds = [ReplicatedScript if name.startswith("send") else Script for name in cls._fields]
         texts = [source(name) for name in cls._fields]
         return cls(*(k(where, t if shebang else t.split("\n", 1)[1]) for k, t in zip(kinds, texts, strict=True)))

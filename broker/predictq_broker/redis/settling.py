@@ -1,46 +1,96 @@
-"""Outcomes as `settle.lua` wants them: in runs that have all in common but the request and its answer."""
+"""How deliveries leave a worker's hands: with their answers, or to the dead letters."""
 
-from collections.abc import Hashable, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from itertools import chain, groupby
+from typing import Any
 
-from predictq_broker.messages import Outcome
+from predictq_broker.failpoints import reached
+from predictq_broker.messages import Delivery, Outcome
+from predictq_broker.port import Limits
 from predictq_broker.redis.entries import tag_of
+from predictq_broker.redis.keys import WORKERS, Keys
+from predictq_broker.redis.leases import Leased
+from predictq_broker.redis.outcomes import Part, alike, apart, part_words, parts_of, settle_words
+from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.server import Server
 from predictq_broker.wire import common_result_fields
 
-__all__ = ["alike", "settle_words"]
-
-_MOST: Final = 1000
-"""Outcomes of one run: the script hands a run to Redis at once, and Lua's stack holds some thousands."""
+__all__ = ["Settling"]
 
 
-def alike(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
-    """The outcomes in runs, as a rule those of one batch that were accepted in one millisecond.
+class Settling:
+    """Publishes results and forgets their requests, under one consumer's lease."""
 
-    Each reply-to's stay in their order.
-    """
-    runs: list[list[Outcome]] = []
-    latest: dict[str, tuple[Hashable, list[Outcome]]] = {}
-    for outcome in outcomes:
-        delivery, result = outcome
-        reply_to = delivery.request.reply_to
-        common = (tag_of(delivery).stream, result.status, result[3:])
-        before, run = latest.get(reply_to, (None, []))
-        if before != common or len(run) == _MOST:
-            run = []
-            runs.append(run)
-            latest[reply_to] = common, run
-        run.append(outcome)
-    return runs
+    def __init__(self, where: Server, scripts: Scripts, limits: Limits, leased: Leased) -> None:
+        self._where = where
+        self._scripts = scripts
+        self._inbox_ttl = round(limits.inbox_ttl * 1000)
+        self._leased = leased
+
+    def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Those of the outcomes that were settled: the others are no longer ours."""
+        alone, parts = parts_of(self._leased.held_of(outcomes))
+        settled: list[Outcome] = []
+        with self._where.trying("settle"):
+            for (model, consumer), group in groupby(sorted(alone, key=_owner), key=_owner):
+                settled += self._settle_alone(Keys.of(model), consumer, list(group))
+            for (model, consumer), of_one in groupby(sorted(parts, key=_owner_of_part), key=_owner_of_part):
+                settled += self._settle_parts(Keys.of(model), consumer, list(of_one))
+        return settled
+
+    def _settle_parts(self, keys: Keys, consumer: str, parts: Sequence[Part]) -> list[Outcome]:
+        args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
+        for part in parts:
+            args += part_words(part)
+        lost = self._scripts.settle_parcels(keys=[*keys.streams, keys.leases, keys.size, keys.parcels], args=args)
+        reached("mid_settle")
+        if lost == [0]:
+            return []
+        others = {number - 1 for number in lost}
+        settled = [outcome for n, part in enumerate(parts) if n not in others for outcome in part.outcomes]
+        self._leased.let_go(tag_of(delivery) for delivery, _ in settled)
+        for number in others:  # some of it is settled already, as when we are told so for the second time
+            if len(parts[number].outcomes) > 1:
+                settled += self._settle_parts(keys, consumer, apart(parts[number]))
+            else:
+                self._leased.let_go(tag_of(outcome.delivery) for outcome in parts[number].outcomes)
+        return settled
+
+    def _settle_alone(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
+        args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
+        runs = alike(outcomes)
+        for run in runs:
+            args += settle_words(run)
+        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=args)
+        reached("mid_settle")
+        if lost == [0]:
+            return []
+        self._leased.let_go(tag_of(outcome.delivery) for outcome in outcomes)
+        if not lost:
+            return outcomes
+        others = {number - 1 for number in lost}
+        return [outcome for number, outcome in enumerate(chain.from_iterable(runs)) if number not in others]
+
+    def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Those of the outcomes whose requests were moved to the dead letters."""
+        with self._where.trying("bury"):
+            return [outcome for outcome in self._leased.held_of(outcomes) if self._bury(*outcome)]
+
+    def _bury(self, delivery: Delivery, result: Any) -> bool:
+        keys, tag, request = Keys.of(delivery.request.model), tag_of(delivery), delivery.request
+        head = [WORKERS, tag.entry.consumer, keys.prefix, self._inbox_ttl, tag.entry.path, tag.which]
+        letter = [request.id, request.body, tag.size, request.reply_to, delivery.attempt, request.priority, result.body]
+        buried = self._scripts.bury(
+            keys=[keys.streams[tag.entry.stream - 1], keys.dead, keys.leases, keys.size, keys.parcels],
+            args=[*head, *letter, result.body, *common_result_fields(result)],
+        )
+        self._leased.let_go([tag] if buried else ())
+        return bool(buried)
 
 
-def settle_words(run: Sequence[Outcome]) -> list[Any]:
-    """The arguments for one run."""
-    delivery, result = run[0]
-    common = common_result_fields(result)
-    words: list[Any] = [tag_of(delivery).stream, delivery.request.reply_to, len(run), len(common), *common]
-    tags = [tag_of(outcome.delivery) for outcome in run]
-    words += [tag.name for tag in tags]
-    words += [tag.size for tag in tags]
-    words += [result.id for _, result in run]
-    words += [result.body for _, result in run]
-    return words
+def _owner(outcome: Outcome) -> tuple[str, str]:
+    return outcome.delivery.request.model, tag_of(outcome.delivery).entry.consumer
+
+
+def _owner_of_part(part: Part) -> tuple[str, str]:
+    return _owner(part.outcomes[0])

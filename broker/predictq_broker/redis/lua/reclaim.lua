@@ -6,6 +6,13 @@
 local group, consumer, watched, leaves = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local leases = KEYS[#KEYS]
 local SLICE = 1000
+local parcels = parcels_beside(leases)
+local any_parcels = parcels and redis.call('HGET', parcels, 'more')
+
+local function requests_in(stream, entry)
+  local state = any_parcels and redis.call('HGET', parcels, stream .. ':' .. entry)
+  return tonumber(state and string.match(state, '%d+') or 1)
+end
 
 local heartbeat = redis.call('HGET', leases, consumer) or ''
 if heartbeat ~= watched and heartbeat ~= 'fenced' then return {0, 1} end
@@ -19,8 +26,8 @@ for stream = 1, #KEYS - 1 do
       -- the attempt is counted when somebody receives it again; what leaves unharmed is not counted at all
       local before = leaves and item[4] - 1 or item[4]
       redis.call('XCLAIM', KEYS[stream], group, RETURNED, 0, item[1], 'RETRYCOUNT', before, 'JUSTID')
+      moved = moved + requests_in(stream, item[1])
     end
-    moved = moved + #pending
     left = left or #pending == SLICE
   end
 end

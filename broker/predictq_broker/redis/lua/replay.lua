@@ -16,10 +16,11 @@ end
 local stream = PRIORITIES[priority] or 2
 local head, tail = split(id)
 local record = ARGV[1] .. 'id:' .. head
-local known = redis.call('HGET', record, tail) -- first: if that fails, nothing was done yet
+local known = known_of(record, tail) -- first: if that fails, nothing was done yet
 local entry = redis.call('XADD', KEYS[stream], '*', unpack(request))
 if known then -- so that it can still be withdrawn by its id
-  local fingerprint, window = string.match(known, '^(%S+) .- (%S+)$')
+  local fingerprint, number, before, window = string.match(known, '^(%S+) (%S+) (%S+) (%S+)$')
+  forget_in_parcel(record, tail, number .. ':' .. before)
   redis.call('HSET', record, tail, table.concat({fingerprint, stream, entry, window}, ' '))
 end
 redis.call('INCRBY', KEYS[5], size)

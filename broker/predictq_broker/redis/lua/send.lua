@@ -1,5 +1,5 @@
 -- Store each request whole or not at all, in order, until the queue is full.
--- KEYS: high, normal, low, bytes
+-- KEYS: high, normal, low, bytes, parcels
 -- ARGV: prefix, max requests, max bytes, max unread results, dedup window (ms),
 --       then runs of requests that have much in common: stream number, reply-to, head of the ids, number of requests (at
 --       most 1000), number of common fields, common fields…, tails of the ids…, fingerprints…, bodies…
@@ -18,12 +18,15 @@ while at <= #ARGV do
   at = fields + 3 * count
 end
 
-local held = redis.call('XLEN', KEYS[1]) + redis.call('XLEN', KEYS[2]) + redis.call('XLEN', KEYS[3])
+local held = count_held()
 local bytes = held == 0 and 0 or tonumber(redis.call('GET', KEYS[4]) or 0)
 local before, full = bytes, false
 
 local function judged(run, seen, fingerprint, body)
-  if seen and not forgotten(seen) then return string.sub(seen, 1, #fingerprint) == fingerprint and 'D' or 'C' end
+  if seen and not forgotten(seen) then
+    local before = string.match(seen, '%S+') -- of one that came in a parcel only the first digits were kept
+    return string.sub(fingerprint, 1, #before) == before and 'D' or 'C'
+  end
   full = full or held >= max_requests or bytes + #body > max_bytes
   if full then return 'F' end
   return run.reply_to ~= '' and unread[run.reply_to] >= max_unread and 'U' or 'A'
@@ -32,7 +35,7 @@ end
 local function remember(record, fresh)
   if #fresh == 0 then return end
   redis.call('HSET', record, unpack(fresh))
-  if redis.call('PEXPIRE', record, window, 'GT') == 0 then redis.call('PEXPIRE', record, window, 'NX') end
+  remember_until(record, window)
 end
 
 -- Store the requests of one run, and what is to be known of their ids; returns an error if Redis gave one.
@@ -43,7 +46,7 @@ local function store(run)
   local new, fresh, place, stream = {}, {}, 0, KEYS[tonumber(run.stream)]
   for k = 1, run.count do
     local tail, fingerprint, body = ARGV[tails + k - 1], ARGV[fingerprints + k - 1], ARGV[bodies + k - 1]
-    local letter = judged(run, new[tail] or known[k], fingerprint, body)
+    local letter = judged(run, new[tail] or known[k] or known_in_parcels(run.record)[tail], fingerprint, body)
     if letter == 'A' then
       local entry = redis.pcall('XADD', stream, '*', 'id', run.head .. tail, 'body', body, unpack(run.common))
       if entry.err then

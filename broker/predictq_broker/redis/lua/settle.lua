@@ -37,19 +37,19 @@ local function take(run)
 end
 
 local function settle(run)
-  local ours, answers, place = take(run), {}, 0
+  local ours, answered, answers, place = take(run), {}, {}, 0
   local sizes, ids, bodies = run.first + run.count - 1, run.first + 2 * run.count - 1, run.first + 3 * run.count - 1
   for k = 1, run.count do
     if not ours or ours[k] then
       freed = freed + tonumber(ARGV[sizes + k])
-      answers[place + 1], answers[place + 2], answers[place + 3], answers[place + 4] = 'id', ARGV[ids + k], 'body', ARGV[bodies + k]
-      place = place + 4
+      place = place + 1
+      answered[place], answers[place] = ARGV[ids + k], ARGV[bodies + k]
     else
       lost[#lost + 1] = n + k
     end
   end
   n = n + run.count
-  publish(prefix, run.reply_to, inbox_ttl, answers, run.common)
+  publish(prefix, run.reply_to, inbox_ttl, answered, answers, run.common)
 end
 
 for _, run in ipairs(runs) do settle(run) end
