@@ -66,10 +66,12 @@ class Traffic:
         """The answers to what was asked after that moment."""
         return [answer for answer in list(self.answers) if answer.at > moment]
 
-    @property
-    def errors(self) -> list[str]:
-        """The questions that were not answered."""
-        return [answer.error for answer in list(self.answers) if answer.error]
+    def end(self) -> list[str]:
+        """Ask no more, and wait for the last answers, for a lost request shows only then; returns the errors."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(40)
+        return [answer.error for answer in self.answers if answer.error]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -79,7 +81,5 @@ class Traffic:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(40)
+        self.end()
         self._client.close()

@@ -80,13 +80,14 @@ class _Entry(AliasChange):
 class Step(NamedTuple):
     """What a change is to do, decided anew from the history whenever another writer was faster.
 
-    `rollout` is what the alias has from then on: whatever is not carried on has ended.
+    `rollout` is what the alias has from then on: whatever is not carried on has ended. `about` is noted with it.
     """
 
     alias: str
     version: int
     action: Action
     rollout: Rollout | None = None
+    about: str = ""
 
 
 class AliasLog:
@@ -157,7 +158,7 @@ def _entry(current: Aliases, step: Step, author: str, note: str) -> _Entry:
         action=step.action,
         author=author,
         at=now(),
-        note=note,
+        note=": ".join(filter(None, (step.about, note))),
         table={**current.table, step.alias: step.version},
         rollouts=rollouts,
     )

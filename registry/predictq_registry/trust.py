@@ -76,9 +76,12 @@ class Trust(NamedTuple):
         what = f"{manifest.model!r} version {manifest.version} {self._standing(package)}"
         if self.demand is Demand.EVERY:
             return f"{what}; trusted here: {', '.join(key.id for key in self.keys)}"
+        loading, safer = manifest.runtime, "onnx or skops"
+        if loading == "skops":
+            loading, safer = "skops with types of its own", "onnx"
         return (
-            f"{what}, and loading {manifest.runtime} runs code that it brings: publish it signed and trust that key "
-            "(PREDICTQ_TRUST), publish it as onnx or skops, or allow it (PREDICTQ_ALLOW_UNSIGNED)"
+            f"{what}, and loading {loading} runs code that it brings: publish it signed and trust that key "
+            f"(PREDICTQ_TRUST), publish it as {safer}, or allow it (PREDICTQ_ALLOW_UNSIGNED)"
         )
 
     def _standing(self, package: Package) -> str:

@@ -38,7 +38,7 @@ def test_a_good_release_gets_a_growing_share_of_the_keys_and_is_promoted(
     assert told[-2].endswith("it gets 50%")
     assert told[-1].startswith("promote: no guard objects after")
     eventually(lambda: {answer.route for answer in meanwhile(traffic)} == {""}, "the rollout is over")
-    assert traffic.errors == []
+    assert traffic.end() == []
 
 
 @pytest.mark.usefixtures("two")
@@ -62,4 +62,4 @@ def test_a_bad_release_is_stopped_by_itself_for_the_right_reason_and_fails_nobod
     assert reasons(registry)[-1].startswith(f"stop: {guard}")
     assert registry.resolve("iris", "production") == 1
     assert {answer.version for answer in meanwhile(traffic, later=1.0)} == {1}
-    assert traffic.errors == []
+    assert traffic.end() == []

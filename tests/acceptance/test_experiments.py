@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from pathlib import Path
 
 import pytest
 from rolling_out import begin, broker_url, registry, two
@@ -68,5 +70,27 @@ def test_outcomes_outlive_the_worker_that_took_them(registry: Registry, broker_u
         answer = eventually(lambda: (a := client.predict("iris", ROW, key="ann")).route and a, "it has begun")
         client.feedback(answer, 7.0)
         worker.kill()
+    outcomes = [segment.outcomes for segment in registry.experiment("iris", registry.newest_experiment("iris")).read()]
+    assert {answer.id: 7.0} in outcomes
+
+
+def test_an_outcome_that_a_worker_cannot_write_down_goes_to_another_when_it_stops(
+    registry: Registry, broker_url: str
+) -> None:
+    with workers(1, broker_url, registry.url, models="iris", grace=600) as (worker,), Client(broker_url) as client:
+        begin(registry, "ab", share=0.5)
+        answer = eventually(lambda: (a := client.predict("iris", ROW, key="ann")).route and a, "it has begun")
+        experiments = Path(registry.url, "iris", "experiments")
+        eventually(experiments.exists, "who was shown what is written down")
+        experiments.rename(kept := experiments.with_name("kept"))
+        experiments.write_text("no folder")  # whatever is written there fails, for any user
+        reporting = threading.Thread(target=client.feedback, args=(answer, 7.0), kwargs={"timeout": 120})
+        reporting.start()
+        eventually(lambda: worker.saw("cannot write down an experiment yet"), "it tries")
+        assert worker.stop() == 0
+        experiments.unlink()
+        kept.rename(experiments)
+        with workers(1, broker_url, registry.url, models="iris"):
+            reporting.join(60)
     outcomes = [segment.outcomes for segment in registry.experiment("iris", registry.newest_experiment("iris")).read()]
     assert {answer.id: 7.0} in outcomes

@@ -56,9 +56,9 @@ class InParcels:
     def __exit__(self, *_: object) -> None:
         self._broker.close()
 
-    def send(self, requests: Sequence[Request]) -> Sequence[Verdict]:
+    def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:
         names = {(request.model, request.id) for request in requests}
-        first = len(names) == len(requests) and not names & self._seen
+        first = first or (len(names) == len(requests) and not names & self._seen)
         self._seen |= names
         return self._broker.send(requests, first=first)
 

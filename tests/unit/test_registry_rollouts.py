@@ -38,6 +38,21 @@ def test_a_rollout_leaves_the_alias_until_it_is_promoted(registry: Registry) -> 
     assert [change.action for change in registry.history("iris")] == ["set", "begin", "step", "promote"]
 
 
+def test_the_history_tells_what_began_and_what_ended_with_it(registry: Registry) -> None:
+    begun(registry)
+    registry.roll_out("iris", "production", Rollout(strategy="shadow", version=3), note="to compare")
+    registry.rollback("iris", "production")
+    registry.roll_out("iris", "production", Rollout(strategy="recreate", version=2))
+    registry.roll_out("iris", "production", Rollout(strategy="rolling", version=3))
+    assert [change.note for change in registry.history("iris")][1:] == [
+        "canary of version 2",
+        "shadow of version 3, which ends the canary of version 2: to compare",
+        "",
+        "recreate of version 2",
+        "rolling of version 3",
+    ]
+
+
 def test_rollback_ends_a_rollout_first_and_then_goes_back_in_the_history(registry: Registry) -> None:
     registry.set_alias("iris", "production", 2)
     begun(registry, version=3)

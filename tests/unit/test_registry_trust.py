@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 from predictq_registry import (
     Demand,
@@ -89,6 +90,15 @@ def test_without_keys_what_runs_no_code_needs_no_signature(registry: Registry, f
     pytest.importorskip("skops")
     for key in (None, foreign):
         assert load(published(registry, key, ("skops",))).signed_by is None
+
+
+def test_who_made_skops_with_types_of_its_own_is_not_told_to_publish_it_as_skops(registry: Registry) -> None:
+    pytest.importorskip("skops")
+    tree = DecisionTreeClassifier().fit(ROWS, list("abba"))
+    registry.publish("tree", tree, sample=ROWS, formats=["skops"], signer=None)
+    told = "loading skops with types of its own runs code .*, publish it as onnx, or"
+    with pytest.raises(UntrustedRelease, match=told):
+        load(registry.fetch("tree", 1))
 
 
 def test_what_runs_code_is_loaded_unsigned_only_where_that_is_allowed(registry: Registry, ours: SigningKey) -> None:

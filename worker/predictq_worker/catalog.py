@@ -241,7 +241,8 @@ class Catalog:
 
     def stop(self) -> list[Work]:
         """Take no more work; returns what was queued and has not begun."""
-        return self._cold.close() + self._deployments.stop() + self._recreations.clear()
+        works = self._cold.close() + self._deployments.stop() + self._recreations.clear()
+        return works + self._rollouts.feedback.close()
 
     def join(self, timeout: float) -> None:
         """Wait for the batches that run, at most `timeout` seconds; then end their runners."""

@@ -139,9 +139,9 @@ class Leased:
             return {tag.place for number, tag in self._held.items() if number not in without}
 
     def held_of(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
-        """Those whose deliveries we hold."""
-        held = self._held
-        return [outcome for outcome in outcomes if id(outcome.delivery.tag) in held]
+        """Those whose deliveries we hold, one for each."""
+        held, by_tag = self._held, {id(outcome.delivery.tag): outcome for outcome in outcomes}
+        return [outcome for number, outcome in by_tag.items() if number in held]
 
     def let_go(self, tags: Iterable[object]) -> None:
         """These are no longer ours."""

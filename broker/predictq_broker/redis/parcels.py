@@ -4,6 +4,7 @@ What is stored, read and removed at once costs a fraction of what it would one b
 decided one by one: see `take_out` in `lua/_library.lua`.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
@@ -15,6 +16,9 @@ __all__ = ["COMMON", "BadParcel", "Contents", "is_parcel", "packed", "unpacked"]
 _NAMES: Final = [b"parcel", b"ids", b"sizes", b"bodies"]
 COMMON: Final = 2 * len(_NAMES)
 """Where in the list of names and values those begin that all have in common."""
+
+
+_are_sizes: Final = re.compile(rb"[0-9]{1,9}(?: [0-9]{1,9})*").fullmatch
 
 
 class Contents(NamedTuple):
@@ -48,7 +52,7 @@ def unpacked(fields: Sequence[bytes]) -> Contents:
         raise BadParcel("an entry begins like a parcel and is none")
     ids = fields[3].decode().split(" ")
     sizes, blob = fields[5], fields[7]
-    if sizes.replace(b" ", b"").isdigit() and len(sizes) <= 12 * len(ids):
+    if _are_sizes(sizes):
         ends = [0, *accumulate(map(int, sizes.split()))]
         if len(ends) == len(ids) + 1 and ends[-1] == len(blob):
             return Contents(ids, [blob[start:end] for start, end in pairwise(ends)])

@@ -29,9 +29,16 @@ def beginning(model: str, alias: str, rollout: Rollout, current: Aliases) -> Ste
     if champion == rollout.version:
         raise InvalidRollout(f"alias {alias!r} of {model!r} names version {rollout.version} already")
     begun = rollout.model_copy(update={"replaces": champion, "began": 0})
+    about = _named(rollout)
+    if (ended := current.rollouts.get(alias)) is not None and ended.version != champion:
+        about += f", which ends the {_named(ended)}"
     if rollout.strategy == "recreate":
-        return Step(alias, rollout.version, "set", begun)
-    return Step(alias, champion, "begin", begun)
+        return Step(alias, rollout.version, "set", begun, about)
+    return Step(alias, champion, "begin", begun, about)
+
+
+def _named(rollout: Rollout) -> str:
+    return f"{rollout.strategy} of version {rollout.version}"
 
 
 def carried_on(alias: str, seen: Rollout, then: Rollout | Literal["promote", "stop"], current: Aliases) -> Step:

@@ -45,16 +45,19 @@ def _no_gate_on_redis() -> None:
     from predictq_broker.redis.leases import Leased
 
     safe = scripts.source
+    gates = {
+        "settle": ("unpack(ARGV, run.first, last)) == run.count then", "unpack(ARGV, run.first, last)) then"),
+        "settle_parcels": ("place, numbers, tonumber(count)) then", "place, numbers, tonumber(count)) or true then"),
+    }
 
     def unsafe(name: str) -> str:
-        text = safe(name)
-        if name != "settle":
-            return text
-        text = _without(text, "if not owns(KEYS[4], consumer) then return {0} end", "")
-        return _without(text, "unpack(ARGV, run.first, last)) == run.count then", "unpack(ARGV, run.first, last)) then")
+        if name not in gates:
+            return safe(name)
+        text = _without(safe(name), "if not owns(KEYS[4], consumer) then return {0} end", "")
+        return _without(text, *gates[name])
 
     _replace(scripts, "source", unsafe)
-    _replace(Leased, "holds", lambda *_: True)
+    _replace(Leased, "held_of", lambda _, outcomes: list(outcomes))
     _late(RedisConsumer, "settle")
 
 

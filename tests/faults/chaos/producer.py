@@ -195,10 +195,13 @@ def _insist(action: Callable[[], object]) -> None:
 
 
 def _offer(producer: Producer, broker: Any, reply_to: str, asked: list[Question]) -> None:
+    asked = sorted(asked, key=lambda question: len(question.rows))  # those alike may then be stored together
     requests = [Request(MODEL, orjson.dumps(q.rows), id=q.id, reply_to=reply_to, rows=len(q.rows)) for q in asked]
+    times = 0
     while requests:
+        times += 1
         try:
-            verdicts = broker.send(requests)
+            verdicts = broker.send(requests, first=times == 1)
         except BrokerError as error:
             producer.journal.verdict((request.id for request in requests), "unknown", error)
             time.sleep(0.2)

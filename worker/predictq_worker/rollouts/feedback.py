@@ -34,6 +34,7 @@ class Feedback:
         self._worker: Final = worker
         self._settle: Final = settle
         self._lock: Final = threading.Lock()
+        self._writing: Final = threading.Lock()
         self.arrived: Final = threading.Event()
         """Set when somebody waits for `write`."""
         self._told = ("", "")
@@ -65,6 +66,20 @@ class Feedback:
     def write(self) -> None:
         """Write down what has come, and answer those who reported; what cannot be written waits for the next time."""
         self.arrived.clear()
+        with self._writing:
+            self._write()
+
+    def close(self) -> list[Work]:
+        """Write for the last time; returns the reports that cannot be written here."""
+        with self._writing:
+            if self._reported:
+                self._write()
+        with self._lock:
+            left = [Work(delivery) for deliveries in self._reported.values() for delivery in deliveries]
+            self._reported.clear()
+        return left
+
+    def _write(self) -> None:
         with self._lock:
             exposed, self._exposed = self._exposed, defaultdict(dict)
             reported, self._reported = self._reported, defaultdict(list)

@@ -1,10 +1,8 @@
 """Implements `Link` for RabbitMQ."""
 
-import os
 import select
 import threading
 import time
-import weakref
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -15,6 +13,7 @@ from amqp import exceptions as server
 
 from predictq_broker.errors import BrokerError, BrokerFull, BrokerUnavailable
 from predictq_broker.kombu.amqp.address import Address
+from predictq_broker.kombu.amqp.bell import Bell
 from predictq_broker.kombu.amqp.confirms import Confirms
 from predictq_broker.kombu.amqp.connection import ANSWER, open_connection, translated
 from predictq_broker.kombu.amqp.reading import frames_to, read_properties
@@ -32,8 +31,8 @@ _AT_ONCE: Final = 512
 _PATIENCE: Final = 3.0
 """Seconds to wait for confirms while the server has an alarm."""
 _SLICE: Final = 0.1
+"""Seconds after which a thread that waits for confirms looks whether they are overdue."""
 _ALARM: Final = "publish: the server has a memory or disk alarm and takes nothing; free some, or wait"
-"""Seconds after which a thread that waits looks whether another one read what it waits for."""
 
 
 class AmqpLink:
@@ -62,8 +61,7 @@ class AmqpLink:
         self._connection.on_blocked = self._block
         self._connection.on_unblocked = self._unblock
         self._socket = self._connection.sock.fileno()
-        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        weakref.finalize(self, os.close, self._bell)  # not before: another thread may wait for it
+        self._messages, self._fates = Bell(), Bell()
         with self._doing("open a channel"):
             self._channel = self._connection.channel(_MESSAGES)
             self._asking = self._connection.channel(_ASKING)
@@ -84,6 +82,7 @@ class AmqpLink:
         (tag,) = unpack_from(">Q", arguments, end)
         self._windows.deliver(queue, tag)
         self._arrived.append(Message(queue, tag, *read_properties(properties), body))
+        self._messages.came()
 
     def returned(self, arguments: bytes, properties: bytes) -> None:
         """As `Events.returned`."""
@@ -95,6 +94,8 @@ class AmqpLink:
     def confirmed(self, tag: int, *, multiple: bool, stored: bool) -> None:
         """As `Events.confirmed`."""
         self._confirms.confirmed(tag, multiple=multiple, stored=stored)
+        if not self._confirms.open:
+            self._fates.came()
 
     def _block(self, _reason: str) -> None:
         self._blocked = True
@@ -157,9 +158,11 @@ class AmqpLink:
             with self._doing("publish"):
                 if passed > self._patience:
                     raise BrokerUnavailable(f"publish: {self._confirms.open} messages not confirmed in {passed:.0f} s")
-            self._sleep(_SLICE)
-            with self._doing("publish"):
                 self._drain()
+                if not self._confirms.open:
+                    return
+                self._fates.expect()
+            self._fates.sleep(self._socket, _SLICE)
 
     # ── reading ──
 
@@ -200,17 +203,16 @@ class AmqpLink:
         with self._doing("receive"):
             self._drain()
             found, self._arrived = self._arrived, []
-        if found or wait <= 0:
-            return found
-        self._sleep(wait)
+            if found or wait <= 0:
+                return found
+            self._messages.expect()
+        self._messages.sleep(self._socket, wait)
         return self.gather(0)
 
     def check(self) -> None:
         """As `Link.check`."""
         with self._doing("look"):
             self._drain()
-            if self._arrived:
-                self.wake()  # whoever waits for it must not sleep on
 
     def flush(self) -> None:
         """As `Link.flush`."""
@@ -243,15 +245,6 @@ class AmqpLink:
         pending = getattr(self._connection.sock, "pending", None)
         return pending is not None and pending() > 0
 
-    def _sleep(self, wait: float) -> None:
-        """Until something comes, somebody wakes us, or the time is over."""
-        ready = select.poll()
-        ready.register(self._socket, select.POLLIN)
-        ready.register(self._bell, select.POLLIN)
-        ready.poll(max(wait, 0.0) * 1000)
-        with suppress(BlockingIOError):
-            os.eventfd_read(self._bell)
-
     # ── life ──
 
     def beat(self) -> None:
@@ -263,7 +256,7 @@ class AmqpLink:
 
     def wake(self) -> None:
         """As `Link.wake`."""
-        os.eventfd_write(self._bell, 1)
+        self._messages.ring()
 
     def close(self) -> None:
         """As `Link.close`."""
@@ -291,4 +284,5 @@ class AmqpLink:
                 self._connection.close()
         with suppress(Exception):
             self._connection.collect()
-        self.wake()
+        self._messages.ring()
+        self._fates.ring()
