@@ -63,6 +63,7 @@ class FakeBroker:
         self.results: dict[str, deque[tuple[Result, int]]] = defaultdict(deque)
         self.expected: dict[str, set[str]] = defaultdict(set)
         self.sent: list[list[Request]] = []
+        self.readers: list[threading.Thread] = []
         self.is_closed = False
         self._faults: dict[str, deque[Fault]] = defaultdict(deque)
         self._numbers = count(1)
@@ -183,6 +184,13 @@ class FakeInbox:
         self._broker = broker
         self.name = new_inbox_name()
         self.is_closed = False
+        self.repeats = True
+        self._told: list[tuple[Result, int]] = []
+
+    def repeat(self) -> None:
+        with self._broker.changed:
+            self._broker.results[self.name].extendleft(reversed(self._told))
+            self._told = []
 
     def expect(self, model: str) -> None:
         self._broker.strike("expect", "before")
@@ -197,7 +205,11 @@ class FakeInbox:
                 self._broker.changed.wait(left)
                 self._broker.strike("receive", "before")
             results = [result for result, _ in mail if not result.model or self._expects(result)]
+            self._told = list(mail)
             mail.clear()
+            if results:
+                self._broker.strike("receive", "after")
+            self._broker.readers.append(threading.current_thread())
             return results
 
     def _expects(self, result: Result) -> bool:

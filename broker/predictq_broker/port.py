@@ -136,6 +136,18 @@ class Inbox(Protocol):
         """Results that have come, each once; blocks for at most `wait` seconds while there is none."""
         ...
 
+    @property
+    def repeats(self) -> bool:
+        """Whether `repeat` works. Where it does not, a signal in the thread that receives can cost what has come."""
+        ...
+
+    def repeat(self) -> None:
+        """Have the next `receive` tell once more what the last one did, for whoever called that was interrupted.
+
+        Not while another thread receives. What was told before that may come again as well.
+        """
+        ...
+
     def close(self) -> None:
         """Remove the inbox and what is unread in it; wakes a blocked `receive`, which returns empty."""
         ...

@@ -17,6 +17,8 @@ class WaitingCall(Call):
 
     __slots__ = ("_answer", "_ended")
 
+    reads = True
+
     def __init__(self, request: Request, retry_for: float, *, chosen: bool) -> None:
         super().__init__(request, retry_for, chosen=chosen)
         self._answer: Answer | None = None

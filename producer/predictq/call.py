@@ -40,6 +40,8 @@ class Call:
     """Whether the result comes back to this client."""
     wants_verdict = False
     """Whether somebody waits to hear that the broker accepted it."""
+    reads = False
+    """Whether the thread that waits for its answer looks for it in the inbox."""
 
     def __init__(self, request: Request, retry_for: float, *, chosen: bool) -> None:
         now = time.monotonic()

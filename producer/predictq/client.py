@@ -22,8 +22,8 @@ from predictq_broker import Broker
 __all__ = ["Client"]
 
 _PATIENT = 15.0
-"""Seconds within which any engine gives up on one call. Who can wait that long may send from its own thread,
-which saves a thread switch; who cannot must not be caught in a call to a broker that does not answer."""
+"""Seconds within which any engine gives up on one call. Who can wait that long may send and receive in its own
+thread, which saves thread switches; who cannot must not be caught in a call to a broker that does not answer."""
 
 
 class Client:
@@ -65,6 +65,7 @@ class Client:
         )
         call = WaitingCall(request, self._settings.retry_for, chosen="id" in options)
         with self._asked(exchange, call):
+            exchange.read_for(call, until=call.expires - _PATIENT)
             return call.wait()
 
     def submit(self, model: str, rows: Rows, **options: Unpack[Options]) -> PredictionFuture:

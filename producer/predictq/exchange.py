@@ -24,6 +24,7 @@ class Exchange:
                                                         ┊
         deliver ◀── pending ◀── inbox thread ◀── inbox.receive
 
+    A caller that may wait long does what these threads do, where it finds nobody else at it: `send_now`, `read_for`.
     `deliver` is called from any thread, this one's caller included.
     """
 
@@ -46,10 +47,19 @@ class Exchange:
         """Send these calls; each will be told its end. With `send_now` this thread may do the sending."""
         self._tell(self._pending.add(calls))
         self._deadlines.look()
+        if not calls[0].reads:
+            self._inbox.wake()
         if not self.line.put(calls, wake=not send_now):
             self._tell(self._pending.failed(calls, complaints.closed))
         elif send_now:
             self._outbox.send_now()
+
+    def read_for(self, call: Call, until: float) -> None:
+        """Read in the calling thread until `call` has its answer, if nobody else reads; returns at `until` at last.
+
+        To be called for each call that `reads`, or nobody might read for it.
+        """
+        self._inbox.read_for(call, until)
 
     def _tell(self, events: list[Event]) -> None:
         if events:

@@ -31,6 +31,7 @@ class Pending:
         self._remembered = Remembered()
 
     def __len__(self) -> int:
+        """How many answers are waited for."""
         return len(self._calls)
 
     def add(self, calls: Sequence[Call]) -> list[Event]:

@@ -31,6 +31,21 @@ def test_each_result_comes_once_and_in_order(broker: Broker, consumer: Consumer,
     assert drain(inbox) == []
 
 
+def test_what_was_read_by_who_was_interrupted_comes_once_more_with_what_is_new(
+    broker: Broker, consumer: Consumer, inbox: Inbox
+) -> None:
+    if not inbox.repeats:
+        pytest.skip(f"{broker.capabilities.engine} does not repeat")
+    answered(broker, consumer, inbox, "a", "b")
+    assert ids(drain(inbox)) == ["a", "b"]
+    answered(broker, consumer, inbox, "c", "d")
+    assert ids(inbox.receive(15)) == ["c", "d"]
+    inbox.repeat()
+    answered(broker, consumer, inbox, "e")
+    assert ids(inbox.receive(15))[-3:] == ["c", "d", "e"]
+    assert drain(inbox) == []
+
+
 def test_many_results_all_come(broker: Broker, consumer: Consumer, inbox: Inbox) -> None:
     names = [f"r{n}" for n in range(5000)]
     for start in range(0, 5000, 1000):

@@ -282,3 +282,13 @@ def test_without_a_window_of_deduplication_the_same_id_is_accepted_again(redis_s
         send(broker, ask("a"))
         send(broker, ask("a"))
         assert broker.stats("iris").queued == 2
+
+
+def test_a_connection_that_the_server_closed_while_it_was_idle_is_made_anew(broker: Broker, raw: "redis.Redis") -> None:
+    send(broker, ask("a"))
+    consumer = broker.consumer("worker")
+    assert ids(receive(consumer)) == ["a"]
+    raw.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    send(broker, ask("b"))
+    assert ids(receive(consumer)) == ["b"]
+    consumer.close()

@@ -122,6 +122,36 @@ def test_a_client_with_a_url_works_in_a_forked_child_too() -> None:
     assert said == "both\n"
 
 
+def test_a_fork_while_a_caller_reads_harms_neither_process() -> None:
+    said = run(
+        "import os, threading, predictq.connection as c\n"
+        "from predictq import Client; from fakes import FakeBroker; from echo_worker import EchoWorker, until\n"
+        "made = []\n"
+        "def connect(url):\n"
+        "    made.append(FakeBroker()); return made[-1]\n"
+        "c.connect = connect\n"
+        "client = Client('redis://any')\n"
+        "def ask():\n"
+        "    with EchoWorker(made[-1], 'iris'): return client.predict('iris', [[1]]).outputs\n"
+        "assert ask() == [[1]]\n"
+        "turn = client._connection.opened._inbox._turn\n"
+        "until(lambda: not turn.locked())\n"
+        "found = []\n"
+        "reader = threading.Thread(target=lambda: found.append(client.predict('slow', [[2]]).outputs))\n"
+        "reader.start(); until(lambda: made[0].stats('slow').queued and turn.locked())\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    client.send('other', [[0]])\n"
+        "    assert ask() == [[1]] and ask() == [[1]] and len(made) == 2\n"
+        "    client.close(); os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "with EchoWorker(made[0], 'slow'): reader.join(10)\n"
+        "assert found == [[[2]]] and ask() == [[1]]\n"
+        "client.close(); print('both')"
+    )
+    assert said == "both\n"
+
+
 def test_a_broker_that_was_given_cannot_be_used_in_a_forked_child() -> None:
     with Client(broker=FakeBroker()) as client:
         client.send("iris", [[1]])

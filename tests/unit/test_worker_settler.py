@@ -1,5 +1,6 @@
 """How answers reach the broker when it will not take them, or not all of them."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,16 +15,25 @@ from predictq_worker.settler import Settler
 
 
 class FakeConsumer:
-    """Takes every answer, but refuses those of certain models, or all while it is away."""
+    """Takes every answer, but refuses those of certain models, or all while it is away; it waits for `answers`."""
 
     def __init__(self) -> None:
         self.refuses: set[str] = set()
         self.is_away = False
         self.calls = 0
         self.taken: list[str] = []
+        self.threads: set[threading.Thread] = set()
+        self.answers = threading.Event()
+        self.answers.set()
+        self.fails_once: Exception | None = None
 
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         self.calls += 1
+        self.threads.add(threading.current_thread())
+        assert self.answers.wait(20)
+        error, self.fails_once = self.fails_once, None
+        if error is not None:
+            raise error
         if self.is_away:
             raise BrokerUnavailable("nobody answers")
         for outcome in outcomes:
@@ -49,6 +59,12 @@ class Bench:
         outcomes = [_outcome(name) for name in names]
         self.ledger.enter([outcome.delivery for outcome in outcomes])
         self.settler.put(outcomes)
+
+    def bring(self, *names: str) -> None:
+        """As `answer`, from who may settle it itself."""
+        outcomes = [_outcome(name) for name in names]
+        self.ledger.enter([outcome.delivery for outcome in outcomes])
+        self.settler.settle(outcomes)
 
     def counted(self, sample: str) -> float:
         page = self.metrics.page().decode().splitlines()
@@ -106,3 +122,64 @@ def test_a_settler_that_is_closed_gives_up_what_the_broker_will_not_take(
     bench.settler.close(timeout=0.2)
     eventually(lambda: not bench.settler.alive, "it ends")
     assert len(bench.ledger) == 1
+
+
+def test_the_outcome_of_a_lone_request_is_settled_by_who_brings_it(bench: Bench) -> None:
+    bench.bring("iris-1")
+    assert (bench.consumer.taken, len(bench.ledger)) == (["iris-1"], 0)
+    assert bench.consumer.threads == {threading.current_thread()}
+
+
+def test_who_brings_some_of_what_is_held_does_not_wait_for_the_broker(bench: Bench) -> None:
+    bench.ledger.enter([_outcome("iris-0").delivery])
+    bench.bring("iris-1")
+    eventually(lambda: bench.consumer.taken == ["iris-1"], "it is settled")
+    assert threading.current_thread() not in bench.consumer.threads
+
+
+def test_a_broker_that_hangs_while_one_settles_holds_up_nobody_else_and_not_the_end(bench: Bench) -> None:
+    bench.consumer.answers.clear()
+    bringing = threading.Thread(target=bench.bring, args=("iris-1",))
+    bringing.start()
+    eventually(lambda: bench.consumer.calls == 1, "it settles")
+    began = time.monotonic()
+    bench.bring("iris-2")
+    bench.settler.close(timeout=0.2)
+    assert time.monotonic() - began < 5.0
+    assert (bench.consumer.taken, len(bench.ledger)) == ([], 2)
+    bench.consumer.answers.set()
+    bringing.join(10)
+    assert "iris-1" in bench.consumer.taken
+
+
+@pytest.mark.parametrize("error", [BrokerUnavailable("nobody answers"), RuntimeError("a bug")])
+def test_what_one_cannot_settle_the_thread_does(error: Exception, bench: Bench) -> None:
+    bench.consumer.fails_once = error
+    bench.bring("iris-1")
+    eventually(lambda: bench.consumer.taken == ["iris-1"], "it is settled all the same")
+    eventually(lambda: len(bench.ledger) == 0 and not bench.settler.trouble, "and the trouble is over")
+    assert threading.current_thread() in bench.consumer.threads
+
+
+def test_while_there_is_trouble_nobody_waits_for_the_broker_but_the_thread(bench: Bench) -> None:
+    bench.consumer.is_away = True
+    bench.bring("iris-1")
+    assert bench.settler.trouble
+    bench.consumer.threads.clear()
+    eventually(lambda: bench.consumer.threads, "the thread tries again")
+    bench.bring("iris-2")
+    bench.consumer.is_away = False
+    eventually(lambda: len(bench.consumer.taken) == 2, "both are settled")
+    assert threading.current_thread() not in bench.consumer.threads
+
+
+def test_the_end_waits_for_what_one_settles(bench: Bench) -> None:
+    bench.consumer.answers.clear()
+    bench.consumer.fails_once = BrokerUnavailable("nobody answers")
+    bringing = threading.Thread(target=bench.bring, args=("iris-1",))
+    bringing.start()
+    eventually(lambda: bench.consumer.calls == 1, "it settles")
+    threading.Timer(0.1, bench.consumer.answers.set).start()
+    bench.settler.close(timeout=10)
+    assert (bench.consumer.taken, len(bench.ledger)) == (["iris-1"], 0)
+    bringing.join(10)

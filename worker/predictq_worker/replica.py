@@ -42,6 +42,7 @@ class Replica:
         predict_timeout: float,
     ) -> None:
         self._manifest = manifest
+        self._digest = manifest.digest  # which asks pydantic, and takes its time
         self._runner: Runner | None = runner
         self._start_runner = start_runner
         self._batcher = batcher
@@ -130,7 +131,7 @@ class Replica:
         return self._failure(work, Code.DEADLINE_EXCEEDED, sentence)
 
     def _failure(self, work: Work, code: Code, message: str) -> Outcome:
-        version, digest = self._manifest.version, self._manifest.digest
+        version, digest = self._manifest.version, self._digest
         return failure(work.delivery, code, message, version=version, digest=digest, route=work.route)
 
     def _predict(self, batch: Batch) -> list[Outcome]:
@@ -188,7 +189,7 @@ class Replica:
 
     def _outcomes(self, batch: Batch, predicted: Predicted, started: float) -> list[Outcome]:
         manifest, content_type = self._manifest, response_content_type(batch.content_type)
-        model, version, digest, seconds = manifest.model, manifest.version, manifest.digest, predicted.seconds
+        model, version, digest, seconds = manifest.model, manifest.version, self._digest, predicted.seconds
         outcomes: list[Outcome] = []
         queued, received, timings = math.nan, math.nan, Timings()
         for work, answer in zip(batch.works, predicted.answers, strict=True):

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ __all__ = ["Settler"]
 
 _logger = logging.getLogger(__name__)
 _MOST = 1024
+_FEW = 4
 
 
 class Settler:
@@ -25,6 +27,7 @@ class Settler:
         self._ledger = ledger
         self._metrics = metrics
         self._changed = threading.Condition()
+        self._settling = threading.Lock()
         self._outcomes: list[Outcome] = []
         self._closing = False
         self._given_up = threading.Event()
@@ -52,18 +55,42 @@ class Settler:
             self._outcomes.extend(outcomes)
             self._changed.notify()
 
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """As `put`; but a few, if they are all that this worker holds, are settled by the calling thread.
+
+        A lone request is answered sooner so. It blocks until the broker answers or fails; then ours goes on.
+        """
+        lone = len(outcomes) == len(self._ledger) <= _FEW
+        if not (lone and self._settling.acquire(blocking=False)):
+            self.put(outcomes)
+            return
+        rest = list(outcomes)
+        try:
+            rest = self._settle(rest)
+        except Exception:  # a defect of ours: the thread, which is watched, is to meet it
+            _logger.exception("settling went wrong")
+        finally:
+            if rest:
+                self.put(rest)
+            self._settling.release()
+
     def close(self, timeout: float) -> None:
         """Settle what is there, for at most `timeout` seconds, and stop."""
+        deadline = time.monotonic() + timeout
+        if self._settling.acquire(timeout=timeout):  # what another thread cannot settle comes to ours
+            self._settling.release()
         with self._changed:
             self._closing = True
             self._changed.notify()
-        self._thread.join(timeout)
+        self._thread.join(max(deadline - time.monotonic(), 0.0))
         self._given_up.set()
 
     def _run(self) -> None:
         patience = Patience(self._given_up)
         while not self._given_up.is_set() and (outcomes := self._next()):
-            if rest := self._settle(outcomes):
+            with self._settling:
+                rest = self._settle(outcomes)
+            if rest:
                 self._put_back(rest)
                 patience.wait()
             else:

@@ -76,7 +76,7 @@ class Worker:
         self._keeper = Keeper(self._consumer, settings.lease, self.metrics)
         self._nursery = make_nursery(settings)
         run = _file_name(f"{settings.name}.{secrets.token_hex(3)}")  # names need not be unique
-        self._rollouts = Rollouts(registry, run, self._settler.put, room=rows, patience=settings.load_timeout)
+        self._rollouts = Rollouts(registry, run, self._settler.settle, room=rows, patience=settings.load_timeout)
         launcher = Launcher(settings, registry, self._nursery, self._rollouts.settle, self.metrics)
         self._catalog = Catalog(
             registry,

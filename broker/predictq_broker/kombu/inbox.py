@@ -93,6 +93,14 @@ class KombuInbox:
         catch_up(link, lambda: () if found else (self._queue.name,), found.extend, lambda _: None)
         return found
 
+    @property
+    def repeats(self) -> bool:
+        """As `Inbox.repeats`."""
+        return False
+
+    def repeat(self) -> None:
+        """As `Inbox.repeat`: in vain, what was received is gone."""
+
     def close(self) -> None:
         """As `Inbox.close`."""
         with self._changed:

@@ -14,6 +14,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from predictq_broker.redis.address import Address, Login, Place, Tls
+from predictq_broker.redis.pool import quick
 
 __all__ = ["ANSWER", "MAX_BLOCK", "Connections", "command", "open_node", "open_primary", "open_redis", "raw_replies"]
 
@@ -75,7 +76,7 @@ def open_node(place: Place, address: Address, connections: Connections) -> "Redi
     """
     host, port = place
     options = _options(address.login, address.tls, connections)
-    return raw_replies(Redis(host=host, port=port, db=address.db, **options))
+    return raw_replies(quick(Redis(host=host, port=port, db=address.db, **options)))
 
 
 def open_primary(address: Address, connections: Connections) -> "Redis":
@@ -86,7 +87,7 @@ def open_primary(address: Address, connections: Connections) -> "Redis":
     if address.path is not None:
         del options["socket_keepalive"]
         options |= {"connection_class": UnixDomainSocketConnection, "path": address.path}
-        return raw_replies(Redis.from_url("unix://", **options))
+        return raw_replies(quick(Redis.from_url("unix://", **options)))
     untyped: Any = Sentinel  # in some versions of redis-py
     sentinel = untyped(address.places, sentinel_kwargs=_options(address.sentinel_login, address.tls, Connections()))
     return raw_replies(sentinel.master_for(address.service, **options))

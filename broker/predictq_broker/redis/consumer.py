@@ -13,11 +13,12 @@ from predictq_broker.errors import BrokerError
 from predictq_broker.messages import Delivery, Outcome, Request
 from predictq_broker.port import Capacity, Limits
 from predictq_broker.redis.arrivals import to_deliveries
-from predictq_broker.redis.connection import MAX_BLOCK, command
+from predictq_broker.redis.connection import MAX_BLOCK
 from predictq_broker.redis.entries import Found, Place, tag_of
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.parcels import is_parcel
+from predictq_broker.redis.pool import talk
 from predictq_broker.redis.scripts import Scripts
 from predictq_broker.redis.server import Server, ask
 from predictq_broker.redis.settling import Settling
@@ -120,14 +121,9 @@ class RedisConsumer:
             return self._sleep_apart(wants, list(streams), wait)
         count = min(_WOKEN, *(capacity.requests for capacity in wants.values()))
         consumer = self._leased.reader
-        pipeline = self._where.at(next(iter(streams))).pipeline(transaction=False)
-        command(
-            pipeline,
-            *("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, "BLOCK", max(round(wait * 1000), 1)),
-            *("STREAMS", *streams, *(">" for _ in streams)),
-        )
-        pipeline.time()
-        reply, clock = pipeline.execute(raise_on_error=False)
+        read = ("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, "BLOCK", max(round(wait * 1000), 1))
+        where = self._where.at(next(iter(streams)))
+        reply, clock = talk(where, (*read, "STREAMS", *streams, *(">" for _ in streams)), ("TIME",))
         if isinstance(reply, server.ResponseError) and str(reply).startswith(("NOGROUP", "UNBLOCKED")):
             return []  # the queue was removed under us; the next read makes it anew
         if isinstance(reply, Exception):
@@ -140,9 +136,9 @@ class RedisConsumer:
         return self._take({model: wants[model] for model in dict.fromkeys(map(model_of, woken))})
 
     def _woken(
-        self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: tuple[int, int]
+        self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: Sequence[bytes | int]
     ) -> list[Delivery]:
-        now = clock[0] + clock[1] / 1e6
+        now = int(clock[0]) + int(clock[1]) / 1e6
         deliveries: list[Delivery] = []
         for stream, entries in reply:
             model, number = streams[stream.decode()]

@@ -17,6 +17,7 @@ from predictq_broker.redis.connection import MAX_BLOCK, command
 from predictq_broker.redis.entries import as_map
 from predictq_broker.redis.keys import Keys
 from predictq_broker.redis.parcels import COMMON, BadParcel, is_parcel, unpacked
+from predictq_broker.redis.pool import Words, talk
 from predictq_broker.redis.server import Server, ask
 from predictq_broker.redis.waiting import Reads
 from predictq_broker.wire import read_result, read_results
@@ -94,6 +95,15 @@ class RedisInbox:
             if results or time.monotonic() >= deadline:
                 return results
 
+    @property
+    def repeats(self) -> bool:
+        """As `Inbox.repeats`."""
+        return True
+
+    def repeat(self) -> None:
+        """As `Inbox.repeat`: what was read stays in its stream until a read after it removes it."""
+        self._read.clear()
+
     def _results(self, streams: Mapping[str, str], wait: float) -> list[Result]:
         groups = self._where.together(list(streams))
         if len(groups) == 1 or wait <= 0:
@@ -113,37 +123,39 @@ class RedisInbox:
 
     def _ask(self, streams: Sequence[str], wait: float) -> Any:
         """One round trip: tidy, then read."""
-        pipeline = self._where.at(streams[0]).pipeline(transaction=False)
-        self._tidy(pipeline, streams)
-        command(pipeline, *_read(streams, wait))
-        reply = pipeline.execute()[-1]
+        replies = talk(self._where.at(streams[0]), *self._tidying(streams), _read(streams, wait))
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
         self._tidied(streams)
-        return reply
+        return replies[-1]
 
     def _prepare(self, streams: Sequence[str], wait: float) -> Sequence[str | int]:
         """Tidy, and then the read that is to be sent on another connection."""
         pipeline = self._where.at(streams[0]).pipeline(transaction=False)
-        self._tidy(pipeline, streams)
+        for words in self._tidying(streams):
+            command(pipeline, *words)
         pipeline.execute()
         self._tidied(streams)
         return _read(streams, wait)
 
-    def _tidy(self, pipeline: Any, streams: Sequence[str]) -> None:
-        """Remove what was read before and give a sign of life."""
+    def _tidying(self, streams: Sequence[str]) -> list[Words]:
+        """What removes what was read before, and gives a sign of life."""
+        commands: list[Words] = []
         for stream in self._read.keys() & set(streams):
             last, more = self._read[stream]
             milliseconds, _, sequence = last.decode().partition("-")
             keep = f"{milliseconds}-{int(sequence) + 1}"
             if more:
-                command(pipeline, "EVAL", _FORGET, 2, stream, _more(stream), keep, more)
+                commands.append(("EVAL", _FORGET, 2, stream, _more(stream), keep, more))
             else:
-                pipeline.xtrim(stream, minid=keep, approximate=False)
+                commands.append(("XTRIM", stream, "MINID", keep))
         now = time.monotonic()
         if now - self._signed.get(streams[0], 0.0) > self._ttl / 3:
-            for stream in streams:
-                pipeline.pexpire(stream, round(self._ttl * 1000))
-                pipeline.pexpire(_more(stream), round(self._ttl * 1000))
+            ttl = round(self._ttl * 1000)
+            commands += [("PEXPIRE", key, ttl) for stream in streams for key in (stream, _more(stream))]
             self._signed[streams[0]] = now
+        return commands
 
     def _tidied(self, streams: Sequence[str]) -> None:
         for stream in streams:

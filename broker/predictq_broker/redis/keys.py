@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from redis import exceptions as server
@@ -31,12 +32,13 @@ class Keys(NamedTuple):
     parcels: str
     dead: str
 
-    @classmethod
-    def of(cls, model: str) -> "Keys":
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(model: str) -> "Keys":
         """The keys of `model`; its name is the hash tag."""
         prefix = f"predictq:{{{model}}}:"
         high, normal, low = (f"{prefix}requests:{priority}" for priority in PRIORITIES)
-        return cls(
+        return Keys(
             prefix=prefix,
             streams=(high, normal, low),
             leases=f"{prefix}requests:leases",

@@ -10,7 +10,7 @@ from redis import exceptions as server
 
 from predictq_broker.errors import BrokerUnavailable
 from predictq_broker.redis.connection import command
-from predictq_broker.redis.server import Server, ask
+from predictq_broker.redis.server import Server, ask_at_once
 
 __all__ = ["Call", "Script", "Scripts", "source"]
 
@@ -57,7 +57,7 @@ class Script:
             return self._ask(keys[0], "EVAL", self._text, *call.words)
 
     def _ask(self, key: str, *words: Any) -> Any:
-        return ask(self._where, key, *words)
+        return ask_at_once(self._where, key, *words)
 
     def each(self, calls: Sequence[Call]) -> list[Any]:
         """Run it for each of these; those that are together in one round trip."""

@@ -56,6 +56,14 @@ class SqliteInbox:
             connection.execute(sql("touch_reply_to"), {"reply": reply, "count": count, "now": now_ms()})
         return list(chain.from_iterable([results_in(row[2:]) for row in rows]))
 
+    @property
+    def repeats(self) -> bool:
+        """As `Inbox.repeats`."""
+        return False
+
+    def repeat(self) -> None:
+        """As `Inbox.repeat`: in vain, what was received is gone."""
+
     def close(self) -> None:
         """Remove the inbox and wake who waits at it."""
         if self._closed:

@@ -54,10 +54,10 @@ class Channel:
         return poll
 
     def _send(self, buffers: Sequence[Buffer]) -> int:
-        self._wait(self._writable)
         try:
             return self._connection.sendmsg(buffers)
-        except BlockingIOError:
+        except BlockingIOError:  # as a rule there is room
+            self._wait(self._writable)
             return 0
         except ConnectionError:
             raise EOFError from None
