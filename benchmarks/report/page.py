@@ -36,7 +36,8 @@ def page(results: Results, about: dict[str, Any], plots: list[str]) -> str:
 def _blocks(results: Results, about: dict[str, Any], plots: list[str]) -> Iterator[str]:
     yield "# Measured\n"
     yield _machine(about)
-    yield f"Answers that were wrong, or errors, in all of it: {results.faults():,}.\n"
+    faults = ", ".join(f"{who} {count:,}" for who, count in results.faults().items())
+    yield f"Answers that were wrong, or errors, in all of it: {faults or 'none'}.\n"
     yield "## Beside what it could be\n"
     yield _goals(results)
     for part in PARTS:

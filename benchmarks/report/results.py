@@ -1,7 +1,8 @@
 """The turns, by part, contender and case; and what several rounds come to."""
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from store import Done
@@ -68,9 +69,12 @@ class Results:
         found = [_quotient(one, other, figure) for one, other in pairs]
         return Spread.of([value for value in found if value is not None])
 
-    def faults(self) -> int:
-        """Answers that were wrong or errors, in all turns."""
-        return sum(_faults(turn.figures) for turn in self.turns)
+    def faults(self) -> Mapping[str, int]:
+        """How many answers were wrong or errors, in all turns; by contender, and only those that had any."""
+        found: Counter[str] = Counter()
+        for turn in self.turns:
+            found[turn.contender] += _faults(turn.figures)
+        return +found
 
 
 def _each(rounds: Iterable[Any], figure: Figure) -> list[float]:
