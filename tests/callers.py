@@ -12,7 +12,7 @@ __all__ = ["Load"]
 
 
 class Load:
-    """Callers that ask one row after another, and know the right answer of each version."""
+    """Callers that ask one row after another; version 1 is the good model, all others are the other one."""
 
     def __init__(self, broker_url: str, trained: Iris, callers: int = 16) -> None:
         self._client = Client(broker_url)
@@ -42,7 +42,6 @@ class Load:
         return self._versions[version]
 
     def _ask(self, n: int) -> None:
-        answers = {1: self._trained.good_answers, 2: self._trained.other_answers}
         while not self._stop.is_set():
             n = (n + 7) % 150
             try:
@@ -50,5 +49,7 @@ class Load:
             except PredictqError as error:
                 self.failures.append(error)
                 continue
-            self.wrong += prediction.outputs != [answers[prediction.version][n]]
+            first = prediction.version == 1
+            right = self._trained.good_answers[n] if first else self._trained.other_answers[n]
+            self.wrong += prediction.outputs != [right]
             self._versions[prediction.version] += 1

@@ -14,7 +14,7 @@ from predictq_registry.releases import ReleaseStore
 from predictq_registry.rollouts.experiments import ExperimentStore, newest_experiment
 from predictq_registry.rollouts.observations import ObservationStore, forget_old, newest_rollout
 from predictq_registry.rollouts.rollout import Rollout, Route
-from predictq_registry.rollouts.steps import Changed, back, beginning, carried_on
+from predictq_registry.rollouts.steps import Changed, back, beginning, carried_on, named_in_turn
 from predictq_registry.storage import open_storage
 
 if TYPE_CHECKING:
@@ -249,6 +249,13 @@ class Registry:
             self.versions(model)
             raise self._unknown(model, ref)
         return Route(current.table[ref], current.rollouts.get(ref))
+
+    def earlier(self, model: str, ref: str) -> list[int]:
+        """The versions that an alias named before the one that it names now, the last one first, each once; of what was
+        rolled back none.
+        """
+        named = [] if is_version(ref) else named_in_turn(self.history(model, ref))
+        return [version for version in dict.fromkeys(reversed(named)) if version != named[-1]]
 
     def _require(self, model: str, version: int) -> None:
         if self._releases.has(model, version):

@@ -62,3 +62,19 @@ def test_a_registry_that_takes_no_notes_stops_nothing(
         eventually(lambda: worker.saw("the registry does not take the reason"), "it is tried and not noted")
         eventually(lambda: load.answered(2) + load.answered(1) + len(load.failures) > 0, "somebody is told")
     assert load.answered(2) == 0
+
+
+def test_a_worker_that_starts_beside_a_bad_release_serves_what_was_served_before_it(
+    tmp_path: Path, registry_url: str, trained: Iris
+) -> None:
+    registry = Registry(registry_url)
+    bad = Elsewhere(trained.other, "crashes")
+    for _ in range(2):  # neither of which ever served
+        registry.publish("iris", bad, sample=trained.rows, alias="production")
+    url = f"sqlite:///{tmp_path}/predictq.db"
+    with workers(1, url, registry_url, load_timeout=3) as (worker,), Load(url, trained, callers=2) as load:
+        eventually(lambda: load.answered(1) > 50, "answers of the last release that serves")
+        assert worker.saw("an earlier release serves in its place")
+        registry.publish("iris", trained.other, sample=trained.rows, alias="production")
+        eventually(lambda: load.answered(4) > 50, "a release that is sound takes its place")
+    assert (load.failures, load.wrong) == ([], 0)

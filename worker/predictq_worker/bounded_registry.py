@@ -42,6 +42,10 @@ class BoundedRegistry:
         """As `Registry.route`."""
         return self._within(self._answer_within, model, partial(self._registry.route, model, ref))
 
+    def earlier(self, model: str, ref: str) -> list[int]:
+        """As `Registry.earlier`."""
+        return self._within(self._answer_within, model, partial(self._registry.earlier, model, ref))
+
     def observe(self, model: str, began: int, report: Report) -> list[Report]:
         """Keep what this worker saw of the rollout that began with that revision; returns what all saw."""
         store = self._registry.observations(model, began)

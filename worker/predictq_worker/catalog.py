@@ -100,8 +100,9 @@ class Catalog:
             if target.model in self.halted:
                 self.route(self._cold.take(target))  # to be parked, or to come back here
                 return
+            may_serve = self._may_serve(target, route.version)
             with self._lock:
-                deployment = self._routes[target] = self._deployments.get(target.model, route.version)
+                deployment = self._routes[target] = self._deployments.get_first(target.model, may_serve)
                 works = self._cold.take(target)
                 queued = deployment.put(works)
         except (UnknownModel, UnknownRef, InvalidName) as error:
@@ -112,6 +113,27 @@ class Catalog:
         else:
             if not queued:
                 self.refuse(works, Code.MODEL_UNAVAILABLE, "the release was just unloaded; ask again")
+
+    def _may_serve(self, target: Target, version: int) -> list[int]:
+        """The version that a ref names; and if that one was refused here, those that it named before: a worker that
+        starts then serves what those serve that were there.
+        """
+        refused = self._deployments.refusals.reason(target.model, version)
+        if not refused or not (earlier := self._registry.earlier(*target)):
+            return [version]
+        about = {**target._asdict(), "version": version, "why": refused}
+        _logger.warning("an earlier release serves in its place", extra=about)
+        return [version, *earlier]
+
+    def refused(self, deployment: Deployment, works: list[Work], reason: str) -> None:
+        """As `Owner.refused`. What asked for an alias is routed once more, to what that named before."""
+        once_more: list[Work] = []
+        rest: list[Work] = []
+        for work in works:
+            chosen = work.route or work.delivery.request.ref.isdecimal()  # by a rollout, or as a version
+            (rest if chosen else once_more).append(work)
+        self.refuse(rest, Code.MODEL_UNAVAILABLE, f"version {deployment.version} does not serve: {reason}")
+        self.route(once_more)
 
     def refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
         """As `Owner.refuse`."""
@@ -127,8 +149,9 @@ class Catalog:
                 continue  # only `follow` moves a route that is open, and only to what is loaded
             try:
                 route = self._registry.route(model, ref)
+                may_serve = self._may_serve(Target(model, ref), route.version)
                 with self._lock:
-                    self._routes[Target(model, ref)] = self._deployments.get(model, route.version)
+                    self._routes[Target(model, ref)] = self._deployments.get_first(model, may_serve)
             except (RegistryError, OSError, ReleaseRefused) as error:
                 _logger.warning("nothing to preload yet", extra={"model": model, "ref": ref, "why": str(error)})
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
@@ -27,6 +27,10 @@ class Owner(Protocol):
 
     def refuse(self, works: Iterable[Work], code: Code, message: str) -> None:
         """Answer each with that error."""
+        ...
+
+    def refused(self, deployment: Deployment, works: list[Work], reason: str) -> None:
+        """It does not serve, and these waited for it."""
         ...
 
     def loaded(self, model: str) -> None:
@@ -83,6 +87,12 @@ class Deployments:
             self._all[deployment.key] = deployment  # not before it loads: there may be no thread to be had
             return deployment
 
+    def get_first(self, model: str, versions: Sequence[int]) -> Deployment:
+        """As `get`, the first of these that may be tried; raises for the first if none may."""
+        with self._lock:
+            free = (version for version in versions if not self.refusals.reason(model, version))
+            return self.get(model, next(free, versions[0]))
+
     # ── loading ──
 
     def _load(self, deployment: Deployment) -> None:
@@ -124,8 +134,7 @@ class Deployments:
         self._metrics.loaded(deployment.model, "failed")
         about = {"model": deployment.model, "version": deployment.version, "why": reason}
         _logger.error("release does not serve; what served before goes on", extra=about)
-        message = f"version {deployment.version} does not serve: {reason}"
-        self._owner.refuse(waiting, Code.MODEL_UNAVAILABLE, message)
+        self._owner.refused(deployment, waiting, reason)
 
     def _fail(self, deployment: Deployment) -> list[Work]:
         with self._lock:

@@ -1,13 +1,13 @@
 """What each kind of change does to a routing document, decided from the document it finds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from predictq_registry.aliases import AliasChange, Aliases, Step
 from predictq_registry.errors import InvalidRollout, UnknownRef
 from predictq_registry.rollouts.rollout import Rollout
 
-__all__ = ["Changed", "back", "beginning", "carried_on"]
+__all__ = ["Changed", "back", "beginning", "carried_on", "named_in_turn"]
 
 
 class Changed(Exception):
@@ -65,12 +65,18 @@ def back(model: str, alias: str, current: Aliases, history: Sequence[AliasChange
     champion, rollout = current.table[alias], current.rollouts.get(alias)
     if rollout is not None and rollout.version != champion:
         return Step(alias, champion, "stop")
+    named = named_in_turn(history)
+    if len(named) == 1:
+        raise UnknownRef(f"alias {alias!r} of {model!r} named nothing before version {named[0]}")
+    return Step(alias, named[-2], "rollback")
+
+
+def named_in_turn(history: Iterable[AliasChange]) -> list[int]:
+    """The versions that the alias with this history came to name one after the other, but for what was rolled back."""
     stack: list[int] = []
     for change in history:
         if change.action == "rollback":
             stack.pop()
         elif stack[-1:] != [change.version]:
             stack.append(change.version)
-    if len(stack) == 1:
-        raise UnknownRef(f"alias {alias!r} of {model!r} named nothing before version {stack[0]}")
-    return Step(alias, stack[-2], "rollback")
+    return stack
