@@ -108,7 +108,10 @@ class Consumer(Protocol):
         ...
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
-        """Give deliveries back unharmed: they are received again with the same `attempt`."""
+        """Give deliveries back unharmed: they are received again with the same `attempt`.
+
+        One that was stored together with others may only come again when we hold none of these any more.
+        """
         ...
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:

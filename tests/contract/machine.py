@@ -17,6 +17,7 @@ from contract.machine_parties import (
     few,
     hands,
     picks,
+    with_their_parcels,
 )
 from contract.machine_readers import Readers
 from hypothesis import strategies as st
@@ -167,7 +168,7 @@ class PortMachine(Readers):
     @rule(number=few, chosen=hands)
     def release(self, number: int, chosen: Grasp) -> None:
         consumer = self.consumer(number % 3)
-        hands = self._hands(consumer, chosen)
+        hands = with_their_parcels(self._hands(consumer, chosen), consumer)
         consumer.party.release([hand.delivery for hand in hands])
         for hand in hands:
             if hand.live and hand in consumer.hands:

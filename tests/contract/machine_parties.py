@@ -23,6 +23,7 @@ __all__ = [
     "hands",
     "is_ambiguous",
     "picks",
+    "with_their_parcels",
 ]
 
 LEASE = 1.0
@@ -106,6 +107,13 @@ class Parties(RuleBasedStateMachine):
     def _renew(self, holder: Holder) -> None:
         assert holder.party.renew() == holder.told_of_losses()
         holder.fenced = False
+
+
+def with_their_parcels(hands: list[Hand], holder: Holder) -> list[Hand]:
+    """Also what is held of the same parcels: an engine may give a parcel back only when none of it is held any more."""
+    parcels = {id(parcel) for hand in hands if (parcel := getattr(hand.delivery.tag, "entry", None)) is not None}
+    others = [hand for hand in holder.hands if id(getattr(hand.delivery.tag, "entry", None)) in parcels]
+    return [*hands, *(hand for hand in others if hand not in hands)]
 
 
 def is_ambiguous(hand: Hand, holder: Holder) -> bool:

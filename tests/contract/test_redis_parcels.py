@@ -116,3 +116,14 @@ def test_results_that_are_no_parcel_though_they_say_so_stop_no_reader(broker: Br
     raw.xadd(key, {"id": "c", "body": "[0]", "status": "ok"})
     assert ids(drain(inbox)) == ["c"]
     inbox.close()
+
+
+def test_answers_of_one_call_are_published_in_its_order_whether_their_requests_came_together_or_alone(
+    broker: Broker, consumer: Consumer, raw: "redis.Redis"
+) -> None:
+    broker.send([ask("pair-1", reply_to="q"), ask("pair-2", reply_to="q")], first=True)
+    send(broker, ask("alone", reply_to="q"))
+    first, second, alone = receive(consumer)
+    consumer.settle([answer(first), answer(alone), answer(second)])
+    entries = raw.xrange("predictq:{iris}:results:q")
+    assert [fields[b"id"] for _, fields in entries] == [b"pair-1", b"alone", b"pair-2"]

@@ -138,10 +138,12 @@ class Leased:
         with self._lock:
             return {tag.place for number, tag in self._held.items() if number not in without}
 
-    def held_of(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def held_of(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
         """Those whose deliveries we hold, the first for each."""
-        held, by_tag = self._held, {id(outcome.delivery.tag): outcome for outcome in reversed(outcomes)}
-        return [outcome for number, outcome in reversed(by_tag.items()) if number in held]
+        held, first = self._held, dict[int, Outcome]()
+        for outcome in outcomes:
+            first.setdefault(id(outcome.delivery.tag), outcome)
+        return [outcome for number, outcome in first.items() if number in held]
 
     def let_go(self, tags: Iterable[object]) -> None:
         """These are no longer ours."""

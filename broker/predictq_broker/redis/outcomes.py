@@ -21,9 +21,8 @@ class Part(NamedTuple):
     outcomes: Sequence[Outcome]
 
 
-def parts_of(outcomes: Iterable[Outcome]) -> tuple[list[Outcome], list[Part]]:
-    """The outcomes of requests that came alone, and the others by their parcels."""
-    alone: list[Outcome] = []
+def parts_of(outcomes: Iterable[Outcome]) -> list[Part]:
+    """The outcomes of requests that came in parcels, in their order."""
     parts: list[Part] = []
     run: list[Outcome] = []
     last: Entry | None = None
@@ -31,15 +30,12 @@ def parts_of(outcomes: Iterable[Outcome]) -> tuple[list[Outcome], list[Part]]:
     for outcome in outcomes:
         delivery, result = outcome
         entry = tag_of(delivery).entry
-        if not entry.left:
-            alone.append(outcome)
-            continue
         common = (result.status, result[3:])
         if entry is not last or common != known:
             last, known, run = entry, common, []
             parts.append(Part(entry, run))
         run.append(outcome)
-    return alone, parts
+    return parts
 
 
 def apart(part: Part) -> list[Part]:

@@ -29,14 +29,20 @@ class Settling:
 
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Those of the outcomes that were settled: the others are no longer ours."""
-        alone, parts = parts_of(self._leased.held_of(outcomes))
+        by_owner: dict[tuple[str, str], list[Outcome]] = {}
+        for outcome in self._leased.held_of(outcomes):
+            owner = outcome.delivery.request.model, tag_of(outcome.delivery).entry.consumer
+            by_owner.setdefault(owner, []).append(outcome)
         settled: list[Outcome] = []
         with self._where.trying("settle"):
-            for (model, consumer), group in groupby(sorted(alone, key=_owner), key=_owner):
-                settled += self._settle_alone(Keys.of(model), consumer, list(group))
-            for (model, consumer), of_one in groupby(sorted(parts, key=_owner_of_part), key=_owner_of_part):
-                settled += self._settle_parts(Keys.of(model), consumer, list(of_one))
+            for (model, consumer), ours in by_owner.items():
+                for in_parcels, some in groupby(ours, key=_is_in_parcel):  # in order, as they are to be published
+                    settle = self._settle_parcels if in_parcels else self._settle_alone
+                    settled += settle(Keys.of(model), consumer, list(some))
         return settled
+
+    def _settle_parcels(self, keys: Keys, consumer: str, outcomes: list[Outcome]) -> list[Outcome]:
+        return self._settle_parts(keys, consumer, parts_of(outcomes))
 
     def _settle_parts(self, keys: Keys, consumer: str, parts: Sequence[Part]) -> list[Outcome]:
         args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
@@ -88,9 +94,5 @@ class Settling:
         return bool(buried)
 
 
-def _owner(outcome: Outcome) -> tuple[str, str]:
-    return outcome.delivery.request.model, tag_of(outcome.delivery).entry.consumer
-
-
-def _owner_of_part(part: Part) -> tuple[str, str]:
-    return _owner(part.outcomes[0])
+def _is_in_parcel(outcome: Outcome) -> bool:
+    return tag_of(outcome.delivery).entry.left > 0
