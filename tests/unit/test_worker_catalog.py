@@ -30,6 +30,10 @@ class FakeRegistry:
         self.delay(model)
         return Route(self.versions.get(model, 1))
 
+    def earlier(self, _model: str, _ref: str) -> list[int]:
+        """It named nothing before."""
+        return []
+
 
 class FakeReplica:
     """A runner of 60 bytes that lives as long as the test wants."""
