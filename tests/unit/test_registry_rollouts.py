@@ -137,3 +137,13 @@ def test_who_is_in_a_share_stays_in_it_when_it_grows_and_the_place_never_changes
 def test_another_rollout_shuffles_anew() -> None:
     both = sum(point("iris/7", f"user-{n}") < 0.5 and point("iris/9", f"user-{n}") < 0.5 for n in range(10_000))
     assert abs(both - 2500) < 4 * (10_000 * 0.25 * 0.75) ** 0.5
+
+
+def test_what_an_alias_named_earlier_is_told_latest_first_and_without_what_was_rolled_back(registry: Registry) -> None:
+    assert registry.earlier("iris", "production") == []
+    registry.set_alias("iris", "production", 2)
+    registry.set_alias("iris", "production", 3)
+    assert registry.earlier("iris", "production") == [2, 1]
+    registry.rollback("iris", "production")
+    assert registry.earlier("iris", "production") == [1]
+    assert registry.earlier("iris", "2") == []
