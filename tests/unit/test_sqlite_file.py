@@ -101,26 +101,17 @@ def test_another_programs_database_is_refused_and_left_alone(broker: SqliteBroke
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("diary",)]
 
 
-def test_a_newer_layout_is_refused(broker: SqliteBroker, path: Path) -> None:
+@pytest.mark.parametrize(
+    ("layout", "sentence"), [(999, "install a newer predictq"), (1, "layout 1, of an older predictq")]
+)
+def test_a_file_of_another_layout_is_refused(broker: SqliteBroker, path: Path, layout: int, sentence: str) -> None:
     broker.models()
     broker.close()
     with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 999")
+        other.execute(f"PRAGMA user_version = {layout}")
     with (
         SqliteBroker.connect(f"sqlite:///{path}", Limits()) as again,
-        pytest.raises(BrokerRefused, match="install a newer predictq"),
-    ):
-        again.models()
-
-
-def test_an_older_layout_is_refused(broker: SqliteBroker, path: Path) -> None:
-    broker.models()
-    broker.close()
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("PRAGMA user_version = 1")
-    with (
-        SqliteBroker.connect(f"sqlite:///{path}", Limits()) as again,
-        pytest.raises(BrokerRefused, match="layout 1, of an older predictq"),
+        pytest.raises(BrokerRefused, match=sentence),
     ):
         again.models()
 
