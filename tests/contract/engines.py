@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import amqp
@@ -13,6 +12,7 @@ import pytest
 import redis
 from fakeredis import FakeRedis
 
+from predictq_broker.memory import fake_server
 from predictq_broker.messages import Request, Verdict
 from predictq_broker.port import Broker
 
@@ -122,7 +122,7 @@ def memory_engine(_: pytest.FixtureRequest) -> Engine:
     url = f"memory://{uuid4().hex}"
 
     def write(model: str, fields: Fields) -> None:
-        _add(FakeRedis(host=f"{urlsplit(url).netloc}.memory"), model, fields)
+        _add(FakeRedis(server=fake_server(url)), model, fields)
 
     return Engine(url, write)
 

@@ -11,6 +11,7 @@ import pytest
 import redis
 from fakeredis import FakeRedis
 
+from predictq_broker.memory import fake_server
 from predictq_broker.redis import watch
 from predictq_broker.sqlite import database, lease
 
@@ -98,8 +99,8 @@ def redis_world(clock: Clock, server_url: str) -> World:
 
 def memory_world(clock: Clock) -> World:
     """The Redis engine within this process."""
-    name = uuid4().hex
-    return _on_redis(f"memory://{name}", clock, FakeRedis(host=f"{name}.memory"))
+    url = f"memory://{uuid4().hex}"
+    return _on_redis(url, clock, FakeRedis(server=fake_server(url)))
 
 
 def _on_redis(url: str, clock: Clock, client: redis.Redis) -> World:
