@@ -11,7 +11,7 @@ from predictq.values import Rows
 from predictq_broker import Priority, Request, check_name, is_inbox
 from predictq_broker.errors import InvalidName
 
-__all__ = ["Options", "build_request", "checked_queue"]
+__all__ = ["Options", "Question", "Questions", "checked_queue"]
 
 _LONGEST_HEADER = 4096
 _LONGEST_DEADLINE = 365 * 86400.0
@@ -39,74 +39,91 @@ class Options(TypedDict, total=False):
     traceparent: str
 
 
-def build_request(  # noqa: PLR0913  each is one field of the request
-    settings: Settings,
-    ids: Ids,
-    model: str,
-    rows: Rows,
-    *,
+Question = tuple[Request, bytes, str, bool]
+"""The form, which many requests have in common; the encoded rows; the id; whether the caller chose that. A plain tuple:
+one is made for every request.
+"""
+
+
+class Questions:
+    """Makes questions of what callers pass, whose answers come to `reply_to` unless they are told otherwise."""
+
+    def __init__(self, settings: Settings, reply_to: str) -> None:
+        self._settings = settings
+        self._reply_to = reply_to
+        self._ids = Ids()
+
+    def make(
+        self, model: str, rows: Rows, options: Options, *, timeout: float | None = None, reply_to: str | None = None
+    ) -> Question:
+        """What is to be asked; its deadline is the nearer of `timeout` and the one among the options.
+
+        Raises:
+            InvalidInput: if a name, a number or the rows cannot be used; it says which and why.
+            TooLarge: if the rows are more than one request may have.
+        """
+        chosen = options.pop("id", "") if options else ""
+        if chosen:
+            _checked("id", chosen)
+        body, content_type, count = encoding.encode(rows, self._settings)
+        to = self._reply_to if reply_to is None else reply_to
+        form = _form(to, model, content_type, count, timeout, **options)
+        return form, body, chosen or self._ids.next(), bool(chosen)
+
+
+@lru_cache(maxsize=1024)
+def _form(  # noqa: PLR0913  each is one field of the request
     reply_to: str,
-    method: str = "predict",
+    model: str,
+    content_type: str,
+    rows: int,
+    timeout: float | None,
+    *,
     ref: str = "production",
+    method: str = "predict",
     priority: str = "normal",
     deadline: float | None = None,
     key: str = "",
-    id: str = "",  # noqa: A002  the word callers know it by
     traceparent: str = "",
 ) -> Request:
-    """The request for one call.
-
-    Raises:
-        InvalidInput: if a name, a number or the rows cannot be used; it says which and why.
-        TooLarge: if the rows are more than one request may have.
-    """
-    checked = _checked_names(model, ref, method, priority)
-    if id:
-        _checked("id", id)
-    if key or traceparent:
-        _check_headers(key=key, traceparent=traceparent)
-    if deadline is not None and not 0 < deadline <= _LONGEST_DEADLINE:
-        raise InvalidInput(f"deadline must be between 0 and {_LONGEST_DEADLINE:g} seconds, not {deadline!r}")
-    body, content_type, count = encoding.encode(rows, settings)
+    """A request that lacks an id and a body. Nothing in it is of a type of the caller's, whose equals get it too."""
+    names = _checked("model", model), _checked("ref", ref), _checked("method", method)
     return Request(
-        model,
-        body,
-        id or ids.next(),
-        ref,
-        reply_to,
-        method,
-        content_type,
-        count,
-        deadline,
-        checked,
-        key,
-        traceparent,
+        *(names[0], b"", "", names[1], reply_to, names[2], content_type, rows),
+        ttl=_nearer(timeout, deadline),
+        priority=_checked_priority(priority, model),
+        key=_checked_header("key", key),
+        traceparent=_checked_header("traceparent", traceparent),
     )
 
 
-@lru_cache(maxsize=256)
-def _checked_names(model: str, ref: str, method: str, priority: str) -> Priority:
-    for kind, name in (("model", model), ("ref", ref), ("method", method)):
-        _checked(kind, name)
+def _nearer(timeout: float | None, deadline: float | None) -> float | None:
+    given = [float(seconds) for seconds in (timeout, deadline) if seconds is not None]
+    if given and not 0 < min(given) <= _LONGEST_DEADLINE:
+        raise InvalidInput(f"deadline must be between 0 and {_LONGEST_DEADLINE:g} seconds, not {min(given)!r}")
+    return min(given, default=None)
+
+
+def _checked_priority(name: str, model: str) -> Priority:
     try:
-        return Priority(priority)
+        return Priority(name)
     except ValueError:
-        raise InvalidInput(f"priority must be high, normal or low, not {priority!r}", model=model) from None
+        raise InvalidInput(f"priority must be high, normal or low, not {name!r}", model=model) from None
 
 
 def _checked(kind: str, name: str) -> str:
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  callers may not be typed
         raise InvalidInput(f"{kind} must be a text, not {type(name).__name__}")
     try:
-        return check_name(kind, name)
+        return check_name(kind, str.__str__(name))
     except InvalidName as error:
         raise InvalidInput(str(error)) from None
 
 
-def _check_headers(**headers: str) -> None:
-    for name, text in headers.items():
-        if len(text.encode()) > _LONGEST_HEADER:
-            raise InvalidInput(f"{name} has more than {_LONGEST_HEADER} bytes")
+def _checked_header(name: str, text: str) -> str:
+    if len(text.encode()) > _LONGEST_HEADER:
+        raise InvalidInput(f"{name} has more than {_LONGEST_HEADER} bytes")
+    return str.__str__(text)
 
 
 def checked_queue(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Self, Unpack
 
 from predictq import bulk
-from predictq.asking import Options, build_request, checked_queue
+from predictq.asking import Options, checked_queue
 from predictq.call import Call, Event, tell
 from predictq.connection import Connection
 from predictq.errors import QueueFull
@@ -15,7 +15,7 @@ from predictq.feedback import REF, report_of
 from predictq.gate import Gate
 from predictq.prediction import Prediction
 from predictq.settings import Settings
-from predictq.tasks import AcceptedCall, AwaitedCall, SentCall
+from predictq.tasks import AcceptedCall, AskedCall, SentCall
 from predictq.values import Rows
 from predictq_broker import Broker
 
@@ -38,7 +38,8 @@ class AsyncClient:
         self._opening: asyncio.Future[Exchange] | None = None
         self._gate = Gate()
         self._passes = 0  # so many may join the line before somebody looks whether it is full
-        self._fresh: list[Call] = []
+        self._fresh: list[Call] = []  # asked in this turn of the loop
+        self._joined: Exchange | None = None  # whom they asked: found open in this turn, so there was no fork since
 
     async def predict(
         self,
@@ -65,26 +66,21 @@ class AsyncClient:
         To cancel it withdraws the request. What cannot be asked at all is raised here.
         """
         loop = asyncio.get_running_loop()
-        exchange = self._opened(loop)
+        exchange = (self._joined if self._loop is loop else None) or self._opened(loop)
         if exchange is None or (self._passes <= 0 and not self._look(exchange)):
-            return loop.create_task(self._ask_in_turn(model, rows, bulk.with_timeout(options, timeout)))
-        call = self._awaited(loop, exchange, model, rows, bulk.with_timeout(options, timeout))
+            return loop.create_task(self._ask_in_turn(model, rows, options, timeout))
+        asked = exchange.questions.make(model, rows, options, timeout=timeout)
+        call = AskedCall(asked, self._settings.retry_for, loop, exchange)
         self._ask(exchange, call, loop)
-        return call.future
+        return call
 
-    async def _ask_in_turn(self, model: str, rows: Rows, options: Options) -> Prediction:
+    async def _ask_in_turn(self, model: str, rows: Rows, options: Options, within: float | None) -> Prediction:
         exchange, loop = await self._exchange(), asyncio.get_running_loop()
-        call = self._awaited(loop, exchange, model, rows, options)
+        asked = exchange.questions.make(model, rows, options, timeout=within)
+        call = AskedCall(asked, self._settings.retry_for, loop, exchange)
         await self._pass(exchange, call)
         self._ask(exchange, call, loop)
-        return await call.future
-
-    def _awaited(
-        self, loop: asyncio.AbstractEventLoop, exchange: Exchange, model: str, rows: Rows, options: Options
-    ) -> AwaitedCall:
-        request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
-        retry_for, abandon = self._settings.retry_for, exchange.abandon
-        return AwaitedCall(request, retry_for, chosen="id" in options, loop=loop, abandon=abandon)
+        return await call
 
     async def submit(self, model: str, rows: Rows, **options: Unpack[Options]) -> "asyncio.Future[Prediction]":
         """Ask, and return a future as soon as the broker has accepted the request, as `Client.submit`.
@@ -92,8 +88,8 @@ class AsyncClient:
         Cancelling the future withdraws the request.
         """
         exchange = await self._exchange()
-        request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
-        call = AcceptedCall(request, self._settings.retry_for, chosen="id" in options)
+        asked = exchange.questions.make(model, rows, options)
+        call = AcceptedCall(asked, self._settings.retry_for)
         call.future.add_done_callback(lambda future: future.cancelled() and exchange.abandon(call))
         await self._judged(exchange, call)
         return call.future
@@ -102,9 +98,10 @@ class AsyncClient:
         """Ask, and have the answer put on a durable result queue, as `Client.send`."""
         queue = checked_queue(reply_to) if reply_to else ""
         exchange = await self._exchange()
-        request = build_request(self._settings, exchange.ids, model, rows, reply_to=queue, **options)
-        await self._judged(exchange, SentCall(request, self._settings.retry_for, chosen="id" in options))
-        return request.id
+        asked = exchange.questions.make(model, rows, options, reply_to=queue)
+        call = SentCall(asked, self._settings.retry_for)
+        await self._judged(exchange, call)
+        return call.id
 
     async def feedback(
         self,
@@ -188,12 +185,13 @@ class AsyncClient:
     def _ask(self, exchange: Exchange, call: Call, loop: asyncio.AbstractEventLoop) -> None:
         self._passes -= 1
         self._fresh.append(call)
-        if len(self._fresh) == 1:
+        if self._joined is None:
+            self._joined = exchange
             loop.call_soon(self._hand_over, exchange)
 
     def _hand_over(self, exchange: Exchange) -> None:
         """Give the exchange at once all that tasks have asked in this turn of the loop."""
-        calls, self._fresh, self._passes = self._fresh, [], 0
+        calls, self._fresh, self._passes, self._joined = self._fresh, [], 0, None
         exchange.ask(calls)
 
     async def close(self) -> None:

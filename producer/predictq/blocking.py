@@ -4,10 +4,10 @@ import concurrent.futures
 import threading
 from collections.abc import Callable
 
-from predictq.call import Call
+from predictq.asking import Question
+from predictq.call import FIELDS, Call
 from predictq.errors import PredictqError
 from predictq.prediction import Answer, Prediction, prediction_of
-from predictq_broker import Request
 
 __all__ = ["FutureCall", "PredictionFuture", "SendCall", "WaitingCall"]
 
@@ -15,12 +15,12 @@ __all__ = ["FutureCall", "PredictionFuture", "SendCall", "WaitingCall"]
 class WaitingCall(Call):
     """A call that one thread sleeps on until its end."""
 
-    __slots__ = ("_answer", "_ended")
+    __slots__ = (*FIELDS, "_answer", "_ended")
 
     reads = True
 
-    def __init__(self, request: Request, retry_for: float, *, chosen: bool) -> None:
-        super().__init__(request, retry_for, chosen=chosen)
+    def __init__(self, question: Question, retry_for: float) -> None:
+        super().__init__(question, retry_for)
         self._answer: Answer | None = None
         self._ended = threading.Lock()  # held until the end: the cheapest thing a thread can sleep on
         self._ended.acquire()
@@ -44,13 +44,13 @@ class WaitingCall(Call):
 class SendCall(Call):
     """A call whose answer goes elsewhere: a thread sleeps on it until the broker's verdict."""
 
-    __slots__ = ("_error", "_judged")
+    __slots__ = (*FIELDS, "_error", "_judged")
 
     wants_answer = False
     wants_verdict = True
 
-    def __init__(self, request: Request, retry_for: float, *, chosen: bool) -> None:
-        super().__init__(request, retry_for, chosen=chosen)
+    def __init__(self, question: Question, retry_for: float) -> None:
+        super().__init__(question, retry_for)
         self._error: PredictqError | None = None
         self._judged = threading.Event()
 
@@ -94,9 +94,9 @@ class FutureCall(SendCall):
 
     wants_answer = True
 
-    def __init__(self, request: Request, retry_for: float, *, chosen: bool, abandon: Callable[[Call], bool]) -> None:
-        super().__init__(request, retry_for, chosen=chosen)
-        self.future = PredictionFuture(request.id, lambda: abandon(self))
+    def __init__(self, question: Question, retry_for: float, abandon: Callable[[Call], bool]) -> None:
+        super().__init__(question, retry_for)
+        self.future = PredictionFuture(self.id, lambda: abandon(self))
 
     def finished(self, answer: Answer) -> None:
         """Give the future its end; before the verdict, an error is the verdict."""

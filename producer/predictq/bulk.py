@@ -15,15 +15,7 @@ from predictq.prediction import Prediction
 from predictq.rows import chunks
 from predictq.values import Rows
 
-__all__ = ["Plan", "run", "run_async", "with_timeout"]
-
-
-def with_timeout(options: Options, timeout: float | None) -> Options:
-    """The options with `timeout` as deadline, unless a nearer one is given."""
-    if timeout is None:
-        return options
-    deadline = options.get("deadline")
-    return {**options, "deadline": timeout if deadline is None else min(deadline, timeout)}
+__all__ = ["Plan", "run", "run_async"]
 
 
 class Cancellable(Protocol):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Self, Unpack
 
 from predictq import bulk
-from predictq.asking import Options, build_request, checked_queue
+from predictq.asking import Options, checked_queue
 from predictq.blocking import FutureCall, PredictionFuture, SendCall, WaitingCall
 from predictq.call import Call, tell
 from predictq.complaints import no_room
@@ -60,10 +60,8 @@ class Client:
             PredictqError: whatever else is in the way; see `predictq.errors`.
         """
         exchange = self._exchange()
-        request = build_request(
-            self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **bulk.with_timeout(options, timeout)
-        )
-        call = WaitingCall(request, self._settings.retry_for, chosen="id" in options)
+        asked = exchange.questions.make(model, rows, options, timeout=timeout)
+        call = WaitingCall(asked, self._settings.retry_for)
         with self._asked(exchange, call):
             exchange.read_for(call, until=call.expires - _PATIENT)
             return call.wait()
@@ -85,9 +83,8 @@ class Client:
         """As `submit`, all in one call to the broker; in order, and what found no room has the error in its place."""
         exchange, calls = self._exchange(), list[FutureCall]()
         for rows in parts:
-            request = build_request(self._settings, exchange.ids, model, rows, reply_to=exchange.reply_to, **options)
-            chosen = "id" in options
-            calls.append(FutureCall(request, self._settings.retry_for, chosen=chosen, abandon=exchange.abandon))
+            asked = exchange.questions.make(model, rows, options)
+            calls.append(FutureCall(asked, self._settings.retry_for, exchange.abandon))
         with self._asked(exchange, *calls):
             return [_accepted(call) for call in calls]
 
@@ -98,11 +95,11 @@ class Client:
         """
         queue = checked_queue(reply_to) if reply_to else ""
         exchange = self._exchange()
-        request = build_request(self._settings, exchange.ids, model, rows, reply_to=queue, **options)
-        call = SendCall(request, self._settings.retry_for, chosen="id" in options)
+        asked = exchange.questions.make(model, rows, options, reply_to=queue)
+        call = SendCall(asked, self._settings.retry_for)
         with self._asked(exchange, call):
             call.wait_for_verdict()
-        return request.id
+        return call.id
 
     def feedback(self, prediction: Prediction | str, value: float, *, model: str = "", timeout: float = 30.0) -> None:
         """Report what came of a prediction, for the experiment that it was part of; returns once that is stored.

@@ -14,8 +14,7 @@ __all__ = ["closed", "conflict", "denied", "late", "no_room", "queue_full", "res
 
 
 def _about(kind: type[PredictqError], call: Call, sentence: str, retry_after: float = 0.0) -> PredictqError:
-    request = call.request
-    return kind(sentence, request_id=request.id, model=request.model, retry_after=retry_after)
+    return kind(sentence, request_id=call.id, model=call.form.model, retry_after=retry_after)
 
 
 def conflict(call: Call) -> PredictqError:
@@ -23,7 +22,7 @@ def conflict(call: Call) -> PredictqError:
     return _about(
         Conflict,
         call,
-        f"id {call.request.id!r} was used for another question before: give this one an id of its own",
+        f"id {call.id!r} was used for another question before: give this one an id of its own",
     )
 
 
@@ -32,7 +31,7 @@ def queue_full(call: Call) -> PredictqError:
     return _about(
         QueueFull,
         call,
-        f"the queue of {call.request.model!r} is full: wait retry_after seconds and submit again, or add workers",
+        f"the queue of {call.form.model!r} is full: wait retry_after seconds and submit again, or add workers",
         retry_after=0.5,
     )
 
@@ -42,7 +41,7 @@ def results_full(call: Call) -> PredictqError:
     return _about(
         QueueFull,
         call,
-        f"{call.request.reply_to!r} holds as many unread results as it may: read results, then submit again",
+        f"{call.form.reply_to!r} holds as many unread results as it may: read results, then submit again",
         retry_after=1.0,
     )
 
@@ -68,7 +67,7 @@ def unavailable(call: Call) -> PredictqError:
         Unavailable,
         call,
         f"the broker cannot be reached ({call.trouble or 'no answer yet'}), so it is unknown whether the request "
-        f"was accepted: submit again with id={call.request.id!r}, which is safe",
+        f"was accepted: submit again with id={call.id!r}, which is safe",
         retry_after=1.0,
     )
 
@@ -77,13 +76,13 @@ def late(call: Call) -> PredictqError:
     """The deadline passed."""
     if call.wants_verdict and not call.is_accepted:
         return unavailable(call)
-    request = call.request
+    form = call.form
     unreached = call.trouble and not call.is_accepted
     why = f"the broker cannot be reached: {call.trouble}" if unreached else "is a worker running for it?"
     return _about(
         DeadlineExceeded,
         call,
-        f"no answer from {request.model!r} within {request.ttl or 0:g} s ({why}): ask again, or allow more time",
+        f"no answer from {form.model!r} within {form.ttl or 0:g} s ({why}): ask again, or allow more time",
     )
 
 

@@ -2,6 +2,7 @@
 
 import heapq
 import math
+from collections.abc import Iterable
 
 from predictq.call import Call
 
@@ -21,36 +22,40 @@ class Due:
     def __init__(self) -> None:
         self._slots: dict[float, set[Call]] = {}
         self._ends: list[float] = []
-        self._last = (0.0, math.inf, math.inf)
 
     @property
     def next(self) -> float:
         """When to look again, on the monotonic clock; `inf` if there is no deadline."""
         return self._ends[0] if self._ends else math.inf
 
-    def add(self, call: Call, now: float) -> None:
-        """End this call at its deadline, if it has one."""
-        if call.expires == math.inf:
-            return
-        begin, end, ttl = self._last
-        if not (begin < call.expires <= end and ttl == call.request.ttl):  # most come in rows of equal ones
-            begin, end = _slot(call.expires, call.expires - now)
-            self._last = begin, end, call.request.ttl or math.inf
-        call.due = end
+    def add(self, calls: Iterable[Call], now: float) -> None:
+        """End these calls at their deadlines, if they have any."""
+        form, begin, end, slot = None, 0.0, 0.0, set[Call]()
+        for call in calls:
+            expires = call.expires
+            if call.form is not form or not begin < expires <= end:  # most come in rows of equal ones
+                if expires == math.inf:
+                    continue
+                form = call.form
+                begin, end = _slot(expires, expires - now)
+                slot = self._from(end)
+            slot.add(call)
+            call.slot = slot
+
+    def _from(self, end: float) -> set[Call]:
         slot = self._slots.get(end)
         if slot is None:
             slot = self._slots[end] = set()
             heapq.heappush(self._ends, end)
-        slot.add(call)
+        return slot
 
     def discard(self, call: Call) -> None:
         """It has ended."""
-        if call.expires != math.inf:
-            slot = self._slots.get(call.due)
-            if slot:
-                slot.discard(call)
-                if not slot:
-                    slot.clear()  # a set that shrinks keeps its table, and this one stays until its time has come
+        slot = call.slot
+        if slot:
+            slot.discard(call)
+            if not slot:
+                slot.clear()  # a set that shrinks keeps its table, and this one stays until its time has come
 
     def pop(self, now: float) -> list[Call]:
         """Take out the calls whose deadline has passed."""

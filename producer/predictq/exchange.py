@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Sequence
 
 from predictq import complaints
+from predictq.asking import Questions
 from predictq.call import Call, Event
 from predictq.deadlines import Deadlines
-from predictq.ids import Ids
 from predictq.inbox import InboxReader
 from predictq.outbox import Outbox
 from predictq.pending import Pending
@@ -39,7 +39,7 @@ class Exchange:
         self._closing = threading.Lock()
         self._closed = False
         self.line = self._outbox.line
-        self.ids = Ids()
+        self.questions = Questions(settings, inbox.name)
         self._outbox.start()
         self._inbox.start()
 
@@ -74,7 +74,7 @@ class Exchange:
 
     def _expired(self, calls: Sequence[Call]) -> None:
         self._tell(self._pending.failed(calls, complaints.late))
-        unwanted = [call for call in calls if call.sent and not self._pending.is_wanted(call.request.id)]
+        unwanted = [call for call in calls if call.sent and not self._pending.is_wanted(call.id)]
         if unwanted:
             self.line.withdraw(unwanted)
 

@@ -71,7 +71,7 @@ class InboxReader:
         results = self._read(min(left, _WAIT)) if left > 0 else None
         if results is None:
             return False
-        if any(result.id != call.request.id for result in results):
+        if any(result.id != call.id for result in results):
             self._left.append(results)
             return False
         self._tell(results)

@@ -12,6 +12,8 @@ from predictq.values import Rows, Value
 __all__ = ["check", "encode", "part"]
 
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_WITH_NUMPY = _STRICT | orjson.OPT_SERIALIZE_NUMPY
+"""For when NumPy is there: orjson would import it as soon as it meets a type it does not know."""
 
 _LISTS = (list, tuple)
 _ROWS = (list, dict, str, tuple)  # a tuple, not a union: this check is made for every request
@@ -57,17 +59,12 @@ def _no_list(rows: object) -> str:
 def encode(rows: Rows) -> bytes:
     """`rows` as JSON; NaN, None and NA become null, which means: missing."""
     try:
-        data = orjson.dumps(rows, _default, _options())
+        data = orjson.dumps(rows, _default, _WITH_NUMPY if "numpy" in sys.modules else _STRICT)
     except orjson.JSONEncodeError as error:
         raise InvalidInput(_complaint(rows, error)) from None
     if b"null" in data and (place := _place(rows, _is_infinite)):
         raise InvalidInput(f"{place} is infinite, which JSON cannot say: clip it, or send NaN for a missing value")
     return data
-
-
-def _options() -> int:
-    # With its NumPy option set, orjson imports NumPy by itself as soon as it meets a type it does not know.
-    return _STRICT | orjson.OPT_SERIALIZE_NUMPY if "numpy" in sys.modules else _STRICT
 
 
 def _default(value: Value) -> Value:

@@ -8,7 +8,8 @@ mind, a broker that refused it, or the end of the client.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import assert_never
+from operator import attrgetter
+from typing import Final, assert_never
 
 from predictq import complaints
 from predictq.call import Call, Event, Stage
@@ -16,7 +17,7 @@ from predictq.due import Due
 from predictq.errors import PredictqError
 from predictq.prediction import Answer
 from predictq.remembered import Remembered
-from predictq_broker import Request, Result, Verdict
+from predictq_broker import Result, Verdict
 
 __all__ = ["Pending"]
 
@@ -37,22 +38,24 @@ class Pending:
     def add(self, calls: Sequence[Call]) -> list[Event]:
         """Expect answers to these calls; a call whose id already stands for another question ends here."""
         events: list[Event] = []
-        now = time.monotonic()
         with self._lock:
+            self._due.add(calls, time.monotonic())
             for call in calls:
-                self._due.add(call, now)
-                if call.wants_answer:
-                    self._add(call, events)
+                if call.chosen:
+                    self._add_chosen(call, events)
+                elif call.wants_answer:
+                    self._calls[call.id] = call
         return events
 
-    def _add(self, call: Call, events: list[Event]) -> None:
-        request = call.request
-        other = self._calls.get(request.id)
-        if other is not None and not _same_question(other.request, request):
+    def _add_chosen(self, call: Call, events: list[Event]) -> None:
+        if not call.wants_answer:
+            return
+        other = self._calls.get(call.id)
+        if other is not None and not _same_question(other, call):
             self._end(call, complaints.conflict(call), events)
             return
         call.twin = other
-        self._calls[request.id] = call
+        self._calls[call.id] = call
 
     def judged(self, calls: Sequence[Call], verdicts: Sequence[Verdict]) -> list[Event]:
         """What the broker said of each of these calls."""
@@ -128,7 +131,7 @@ class Pending:
             for call in calls:
                 if call.stage is not Stage.DONE:
                     self._unlink(call)
-                    self._remembered.watch(call.request.id)
+                    self._remembered.watch(call.id)
                     self._end(call, error(call), events)
         return events
 
@@ -143,8 +146,8 @@ class Pending:
             self._unlink(call)
             self._done(call)
             if call.chosen:
-                self._remembered.watch(call.request.id)
-            return call.sent and call.request.id not in self._calls
+                self._remembered.watch(call.id)
+            return call.sent and call.id not in self._calls
 
     @property
     def next_deadline(self) -> float:
@@ -183,7 +186,7 @@ class Pending:
 
     def _unlink(self, call: Call) -> None:
         """Take one call out, and leave its twins."""
-        id_ = call.request.id
+        id_ = call.id
         first = self._calls.get(id_)
         if first is call:
             if call.twin is None:
@@ -197,11 +200,8 @@ class Pending:
             first.twin = call.twin
 
 
-def _same_question(one: Request, other: Request) -> bool:
-    return (one.model, one.ref, one.method, one.content_type, one.body) == (
-        other.model,
-        other.ref,
-        other.method,
-        other.content_type,
-        other.body,
-    )
+def _same_question(one: Call, other: Call) -> bool:
+    return one.body == other.body and _asked(one.form) == _asked(other.form)
+
+
+_asked: Final = attrgetter("model", "ref", "method", "content_type")

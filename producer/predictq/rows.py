@@ -50,7 +50,7 @@ def encode(rows: Rows, settings: Settings) -> Body:
         InvalidInput: if they are of a kind, shape or value that cannot travel; it says which, and where.
         TooLarge: if there are more rows or bytes than one request may have.
     """
-    kind = _kind(rows)
+    kind = _LISTED if type(rows) is list else _kind(rows)  # the common case
     kind.check(rows)
     count = len(rows)
     if count > settings.max_rows:
@@ -60,12 +60,10 @@ def encode(rows: Rows, settings: Settings) -> Body:
         raise TooLarge(
             f"the rows take {len(data)} bytes; one request may have {settings.max_body}: use map with a smaller chunk"
         )
-    return Body(data, kind.content_type, count)
+    return tuple.__new__(Body, (data, kind.content_type, count))  # as the class does, in half the time
 
 
 def _kind(rows: object) -> _Kind:
-    if type(rows) is list:  # the common case
-        return _LISTED
     for ancestor in type(rows).__mro__:
         kind = _KINDS.get(ancestor.__module__.partition(".")[0])
         if kind:

@@ -4,67 +4,54 @@ All of it is touched in the event loop only.
 """
 
 import asyncio
-from collections.abc import Callable
 
-from predictq.call import Call
+from predictq.asking import Question
+from predictq.call import FIELDS, Call
 from predictq.errors import PredictqError
+from predictq.exchange import Exchange
 from predictq.prediction import Answer, Prediction, prediction_of
-from predictq_broker import Request
 
-__all__ = ["AcceptedCall", "AwaitedCall", "SentCall"]
+__all__ = ["AcceptedCall", "AskedCall", "SentCall"]
 
 
-class AskedFuture(asyncio.Future[Prediction]):
-    """A prediction to come; to cancel it withdraws the request."""
+class AskedCall(Call, asyncio.Future[Prediction]):
+    """A call that is itself the future of its end, and whose verdict nobody awaits; to cancel it withdraws the request.
 
-    __slots__ = ("call",)
-    call: "AwaitedCall"
+    One object, because thousands are on their way, and the collector of cycles goes round all of them.
+    """
+
+    __slots__ = (*FIELDS, "exchange")
+
+    def __init__(
+        self, question: Question, retry_for: float, loop: asyncio.AbstractEventLoop, exchange: Exchange
+    ) -> None:
+        asyncio.Future.__init__(self, loop=loop)
+        Call.__init__(self, question, retry_for)
+        self.exchange = exchange
 
     def cancel(self, msg: object = None) -> bool:
         """Want it no more; False if it has ended already. A late answer is dropped."""
         cancelled = super().cancel(msg)
         if cancelled:
-            self.call.abandon(self.call)
+            self.exchange.abandon(self)
         return cancelled
-
-
-class AwaitedCall(Call):
-    """A call whose end goes to a future, and whose verdict nobody awaits."""
-
-    __slots__ = ("abandon", "future")
-
-    def __init__(
-        self,
-        request: Request,
-        retry_for: float,
-        *,
-        chosen: bool,
-        loop: asyncio.AbstractEventLoop,
-        abandon: Callable[[Call], object],
-    ) -> None:
-        Call.__init__(self, request, retry_for, chosen=chosen)
-        self.abandon = abandon
-        self.future = AskedFuture(loop=loop)
-        self.future.call = self
 
     def finished(self, answer: Answer) -> None:
         """Give the future its end."""
-        future = self.future
-        del self.future  # it knows us too: without this, both would wait for the collector
-        if not future.done():
-            _end(future, answer)
+        if not self.done():
+            _end(self, answer)
 
 
 class SentCall(Call):
     """A call whose answer goes elsewhere: a task awaits the broker's verdict."""
 
-    __slots__ = ("judged",)
+    __slots__ = (*FIELDS, "judged")
 
     wants_answer = False
     wants_verdict = True
 
-    def __init__(self, request: Request, retry_for: float, *, chosen: bool) -> None:
-        super().__init__(request, retry_for, chosen=chosen)
+    def __init__(self, question: Question, retry_for: float) -> None:
+        super().__init__(question, retry_for)
         self.judged: asyncio.Future[PredictqError | None] = asyncio.get_running_loop().create_future()
 
     def accepted(self) -> None:
@@ -89,8 +76,8 @@ class AcceptedCall(SentCall):
 
     wants_answer = True
 
-    def __init__(self, request: Request, retry_for: float, *, chosen: bool) -> None:
-        super().__init__(request, retry_for, chosen=chosen)
+    def __init__(self, question: Question, retry_for: float) -> None:
+        super().__init__(question, retry_for)
         self.future: asyncio.Future[Prediction] = asyncio.get_running_loop().create_future()
 
     def finished(self, answer: Answer) -> None:

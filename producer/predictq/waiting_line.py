@@ -2,8 +2,10 @@
 
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, islice
 
 from predictq.call import Call
 from predictq.settings import Settings
@@ -48,7 +50,7 @@ class WaitingLine:
             if self._closed:
                 return False
             self._calls.extend(calls)
-            self._size += sum(len(call.request.body) for call in calls)
+            self._size += _size(calls)
             if wake:
                 self._work.notify()
         return True
@@ -90,18 +92,22 @@ class WaitingLine:
 
     def take(self) -> list[Call]:
         """The calls that go next, as many as fit into one call to the broker."""
-        batch: list[Call] = []
-        size = 0
         with self._work:
-            while self._calls and len(batch) < self._settings.send_requests and size < self._settings.send_bytes:
-                call = self._calls.popleft()
-                batch.append(call)
-                size += len(call.request.body)
-            self._size -= size
+            count = self._how_many()
+            batch = [self._calls.popleft() for _ in range(count)]
+            self._size -= _size(batch)
             told = self._make_room()
         for lookout in told:
             lookout()
         return batch
+
+    def _how_many(self) -> int:
+        """How many calls go next."""
+        most = min(len(self._calls), self._settings.send_requests)
+        if self._size <= self._settings.send_bytes:
+            return most
+        sizes = accumulate([len(call.body) for call in islice(self._calls, most)])
+        return min(bisect_left(list(sizes), self._settings.send_bytes) + 1, most)
 
     def _make_room(self) -> list[Callable[[], object]]:
         if self.is_full:
@@ -123,7 +129,7 @@ class WaitingLine:
         """Return calls that could not be sent to the head of the line, in their order."""
         with self._work:
             self._calls.extendleft(reversed(calls))
-            self._size += sum(len(call.request.body) for call in calls)
+            self._size += _size(calls)
 
     def take_overdue(self, now: float) -> list[Call]:
         """Remove the calls that have been offered long enough; deadlines are seen to elsewhere."""
@@ -131,7 +137,7 @@ class WaitingLine:
             overdue = [call for call in self._calls if call.give_up <= now]
             if overdue:
                 self._calls = deque(call for call in self._calls if call.give_up > now)
-                self._size = sum(len(call.request.body) for call in self._calls)
+                self._size = _size(self._calls)
         return overdue
 
     def close(self) -> list[Call]:
@@ -146,3 +152,7 @@ class WaitingLine:
         for lookout in told:
             lookout()
         return left
+
+
+def _size(calls: Iterable[Call]) -> int:
+    return sum([len(call.body) for call in calls])

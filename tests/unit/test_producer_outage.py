@@ -124,8 +124,8 @@ def test_a_signal_in_one_thread_while_it_sends_harms_no_request_of_another(broke
     client.send("iris", [[0]])
     exchange = client._connection._exchange
     assert exchange is not None
-    request = Request("iris", b"[[1]]", id="other", reply_to=exchange.reply_to)
-    other = FutureCall(request, 30.0, chosen=False, abandon=exchange.abandon)
+    form = Request("iris", b"", reply_to=exchange.reply_to)
+    other = FutureCall((form, b"[[1]]", "other", False), 30.0, exchange.abandon)
     exchange._pending.add([other])
     exchange.line.put([other], wake=False)
     broker.fail("send", error=KeyboardInterrupt())

@@ -10,6 +10,7 @@ from fakes import FakeBroker
 
 from predictq import Client
 from predictq.backoff import Backoff
+from predictq.blocking import WaitingCall
 from predictq.call import Call
 from predictq.due import Due
 from predictq.ids import Ids
@@ -18,7 +19,7 @@ from predictq_broker import Request, is_name
 
 
 def call(ttl: float | None) -> Call:
-    return Call(Request("iris", b"", id="a", ttl=ttl), 30.0, chosen=False)
+    return WaitingCall((Request("iris", b"", ttl=ttl), b"", "a", False), 30.0)
 
 
 def test_ids_are_names_of_32_digits_and_no_two_threads_get_the_same() -> None:
@@ -37,7 +38,7 @@ def test_ids_are_names_of_32_digits_and_no_two_threads_get_the_same() -> None:
 @pytest.mark.parametrize("ttl", [0.001, 0.5, 5.0, 30.0, 3600.0, 1e7])
 def test_a_deadline_is_never_looked_at_early_and_at_most_a_thousandth_late(ttl: float) -> None:
     due, waiting = Due(), call(ttl)
-    due.add(waiting, time.monotonic())
+    due.add([waiting], time.monotonic())
     assert due.pop(waiting.expires - 1e-6) == []
     assert 0.0 <= due.next - waiting.expires <= max(0.0101, ttl / 500)
     assert due.pop(due.next) == [waiting]
@@ -48,7 +49,7 @@ def test_deadlines_of_calls_that_ended_cost_no_memory_however_far_away() -> None
     due = Due()
     for second in range(20_000):
         ended = call(86_400.0 + second)
-        due.add(ended, time.monotonic())
+        due.add([ended], time.monotonic())
         due.discard(ended)
     assert len(due._slots) == len(due._ends) < 3000
     assert not any(due._slots.values())
@@ -56,8 +57,7 @@ def test_deadlines_of_calls_that_ended_cost_no_memory_however_far_away() -> None
 
 def test_a_crowd_of_calls_that_ended_leaves_no_memory_behind_until_its_deadline() -> None:
     due, now, crowd = Due(), time.monotonic(), [call(60.0) for _ in range(2000)]
-    for one in crowd:
-        due.add(one, now)
+    due.add(crowd, now)
     assert max(map(sys.getsizeof, due._slots.values())) > 10_000
     for one in crowd:
         due.discard(one)
@@ -66,7 +66,7 @@ def test_a_crowd_of_calls_that_ended_leaves_no_memory_behind_until_its_deadline(
 
 def test_a_call_without_deadline_is_never_due() -> None:
     due, waiting = Due(), call(None)
-    due.add(waiting, time.monotonic())
+    due.add([waiting], time.monotonic())
     due.discard(waiting)
     assert due.next == float("inf")
 
