@@ -220,7 +220,7 @@ class Broker(Protocol):
         that one are `QUEUE_FULL`, so that of one caller's requests none overtakes another.
 
         Args:
-            requests: What is asked.
+            requests: What is asked. Those in an `alike.Alike` an engine need not compare.
             first: Whether these ids were made just now and never offered, so that nobody can know them. Then they
                 are not looked for, and an engine may keep like requests together, which costs it far less.
 

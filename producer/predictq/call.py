@@ -69,8 +69,7 @@ class Call:
     @property
     def request(self) -> Request:
         """What is asked, whole."""
-        form = self.form
-        return tuple.__new__(Request, (form[0], self.body, self.id, *form[3:]))  # as the class does, in half the time
+        return self.form._replace(body=self.body, id=self.id)
 
     @property
     def is_accepted(self) -> bool:

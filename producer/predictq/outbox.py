@@ -16,6 +16,7 @@ from predictq.post import Denied, Judged, NoAnswer, Offered, Post
 from predictq.settings import Settings
 from predictq.waiting_line import WaitingLine
 from predictq_broker import Request
+from predictq_broker.alike import Alike
 
 __all__ = ["Outbox"]
 
@@ -100,19 +101,14 @@ class Outbox:
         for model, calls in _by_model(self.line.take_withdrawn()).items():
             self._post.withdraw(model, [call.id for call in calls])
 
-    def _requests(self, calls: Sequence[Call]) -> list[Request]:
-        requests: list[Request] = []
-        new = tuple.__new__  # what the class does itself, in half the time
+    def _requests(self, calls: Sequence[Call]) -> Sequence[Request]:
         now = time.monotonic()
-        for form, alike in groupby(calls, _form):
-            model, common, least = form.model, form[3:], _least(form.ttl)
-            for call in alike:
-                call.sent = True
-                if call.expires - now > least:
-                    requests.append(new(Request, (model, call.body, call.id, *common)))
-                else:
-                    requests.append(_with_time_left(call, now))
-        return requests
+        for call in calls:
+            call.sent = True
+        form = calls[0].form
+        if not [call for call in calls if call.form is not form] and _are_in_time(calls, now):
+            return Alike(form, [call.id for call in calls], [call.body for call in calls])
+        return [call.request if _are_in_time((call,), now) else _with_time_left(call, now) for call in calls]
 
     def _tell(self, calls: Sequence[Call], offered: Judged | Denied) -> None:
         match offered:
@@ -157,11 +153,14 @@ def _runs(calls: Sequence[Call]) -> Iterable[tuple[bool, Sequence[Call]]]:
     return [(first, list(run)) for first, run in groupby(calls, lambda call: call not in known)]
 
 
-def _least(ttl: float | None) -> float:
-    """How much of that time must be left for nothing to be taken off it."""
-    return 0.0 if ttl is None else min(ttl - _LATE, ttl - ttl * _LATE_PART)
+def _are_in_time(calls: Sequence[Call], now: float) -> bool:
+    """Whether so much of the time of these, which had equally much, is left that nothing need be taken off it."""
+    ttl = calls[0].form.ttl
+    if ttl is None:
+        return True
+    return min([call.expires for call in calls]) - now > min(ttl - _LATE, ttl - ttl * _LATE_PART)
 
 
 def _with_time_left(call: Call, now: float) -> Request:
     """The request, which had to wait here: its deadline is as much nearer."""
-    return call.form._replace(body=call.body, id=call.id, ttl=max(call.expires - now, 0.001))
+    return call.request._replace(ttl=max(call.expires - now, 0.001))

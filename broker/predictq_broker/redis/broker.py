@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self
 
+from predictq_broker.alike import Alike, checked_model, in_runs
 from predictq_broker.capabilities import Capabilities, Durability
 from predictq_broker.messages import QueueStats, Request, Verdict
-from predictq_broker.names import check_name, check_names
+from predictq_broker.names import check_name
 from predictq_broker.port import Limits
 from predictq_broker.redis import durability
 from predictq_broker.redis.connection import command
@@ -52,7 +53,8 @@ class RedisBroker:
         """As `Broker.send`."""
         if not requests:
             return []
-        keys = self._keys(requests)
+        runs = in_runs(requests)
+        keys = Keys.of(checked_model(runs))
         limits = self.limits
         head = [
             keys.prefix,
@@ -63,26 +65,17 @@ class RedisBroker:
         ]
         with self._where.trying("send"):
             self._known.announce((requests[0].model,))
-            stored = self._send_parcels(keys, head, requests) if first and fit_in_parcels(requests) else 0
-            rest = requests[stored:]
+            stored = self._send_parcels(keys, head, runs) if first and fit_in_parcels(runs) else 0
+            rest = in_runs(requests[stored:])
             letters = self._scripts.send(keys=keys.held, args=[*head, *send_words(rest)]) if rest else b""
         return [Verdict.ACCEPTED] * stored + [_VERDICTS[letter] for letter in letters.decode()]
 
-    def _send_parcels(self, keys: Keys, head: Sequence[Any], requests: Sequence[Request]) -> int:
+    def _send_parcels(self, keys: Keys, head: Sequence[Any], runs: Sequence[Alike]) -> int:
         """How many of the requests were stored; the others, which do not fit, are to be judged one by one."""
-        sent = parcels(requests)
+        sent = parcels(runs)
         words = [word for parcel in sent for word in parcel_words(parcel)]
         stored = int(self._scripts.send_parcels(keys=keys.held, args=[*head, *words]))
         return sum(map(len, sent[:stored]))
-
-    def _keys(self, requests: Sequence[Request]) -> Keys:
-        models = {request.model for request in requests}
-        if len(models) > 1:
-            raise ValueError(f"one send is for one model, not for {', '.join(sorted(models))}")
-        for reply_to in {request.reply_to for request in requests} - {""}:
-            check_name("reply-to", reply_to)
-        check_names("request id", [request.id for request in requests])
-        return Keys.of(check_name("model", requests[0].model))
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
         """As `Broker.cancel`."""

@@ -3,16 +3,16 @@
 import hashlib
 import struct
 import zlib
-from collections.abc import Hashable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import Any, Final
 
+from predictq_broker.alike import TAIL, Alike, by_head
 from predictq_broker.messages import Request
 from predictq_broker.redis.keys import PRIORITIES
 from predictq_broker.redis.parcels import packed
 from predictq_broker.wire import common_request_fields
 
-__all__ = ["fingerprint", "fit_in_parcels", "parcel_words", "parcels", "send_words"]
+__all__ = ["fit_in_parcels", "parcel_words", "parcels", "send_words"]
 
 _MOST: Final = 1000
 """Requests of one run: the script hands a run to Redis at once, and Lua's stack holds some thousands."""
@@ -20,73 +20,57 @@ _MOST_IN_PARCEL: Final = 64
 """Whoever holds a parcel holds all of it, so this many share their fate if it dies."""
 _LARGEST_IN_PARCEL: Final = 4096
 """Bytes of a body: what it costs to put a larger one together with others and apart again is more than it spares."""
-_TAIL: Final = 3
-"""Characters of an id that tell it from others with the same head; see `_library.lua`."""
 _STREAM: Final = {priority: number for number, priority in enumerate(PRIORITIES, 1)}
 
 
-def _runs(requests: Sequence[Request], most: int = _MOST) -> list[list[Request]]:
-    """The requests in their order, those together that come one after another and differ in tail and body only."""
-    found: list[list[Request]] = []
-    run: list[Request] = []
-    before: Hashable = None
-    for request in requests:
-        common = (request.id[:-_TAIL], request[3:])
-        if common != before or len(run) == most:
-            before, run = common, []
-            found.append(run)
-        run.append(request)
-    return found
-
-
-def send_words(requests: Sequence[Request]) -> list[Any]:
+def send_words(runs: Sequence[Alike]) -> list[Any]:
     """The arguments of `send.lua` for these requests, in their order."""
     words: list[Any] = []
-    for run in _runs(requests):
-        first, common = run[0], common_request_fields(run[0])
-        words += (_STREAM[first.priority], first.reply_to, first.id[:-_TAIL], len(run), len(common), *common)
-        words += [request.id[-_TAIL:] for request in run]
-        words += map(fingerprint, run)
-        words += [request.body for request in run]
+    for run in by_head(runs, _MOST):
+        form, ids, bodies = run.form, run.ids, run.bodies
+        common, told = common_request_fields(form), _told(form)
+        words += (_STREAM[form.priority], form.reply_to, run.head, len(ids), len(common), *common)
+        words += [id_[-TAIL:] for id_ in ids]
+        words += [_fingerprint(told, body) for body in bodies]
+        words += bodies
     return words
 
 
-def fit_in_parcels(requests: Sequence[Request]) -> bool:
+def fit_in_parcels(runs: Sequence[Alike]) -> bool:
     """Whether these are many and small. One alone is read sooner as an entry of its own."""
-    return len(requests) > 1 and max(len(request.body) for request in requests) <= _LARGEST_IN_PARCEL
+    if sum(map(len, runs)) == 1:
+        return False
+    return all(max(map(len, run.bodies)) <= _LARGEST_IN_PARCEL for run in runs)
 
 
-def parcels(requests: Sequence[Request]) -> list[list[Request]]:
+def parcels(runs: Sequence[Alike]) -> list[Alike]:
     """The requests in their order, as they are put into parcels."""
-    return _runs(requests, _MOST_IN_PARCEL)
+    return list(by_head(runs, _MOST_IN_PARCEL))
 
 
-def parcel_words(parcel: Sequence[Request]) -> list[Any]:
+def parcel_words(parcel: Alike) -> list[Any]:
     """The arguments of `send_parcels.lua` for one parcel."""
-    first = parcel[0]
-    names, bodies = [request.id for request in parcel], [request.body for request in parcel]
-    ids, sizes, blob = packed(names, bodies)
-    fields = ["ids", ids, "sizes", sizes, "bodies", blob, *common_request_fields(first)]
-    told = _told(first.ref, first.method, first.content_type)
+    form, bodies = parcel.form, parcel.bodies
+    ids, sizes, blob = packed(parcel.ids, bodies)
+    fields = ["ids", ids, "sizes", sizes, "bodies", blob, *common_request_fields(form)]
+    told = _told(form)
     checks = struct.pack(f">{len(parcel)}I", *[zlib.crc32(told, zlib.crc32(body)) for body in bodies]).hex()
-    head, tails = first.id[:-_TAIL], " ".join([name[-_TAIL:] for name in names])
-    about = (_STREAM[first.priority], first.reply_to, head, tails, checks, len(parcel), len(blob))
+    about = (_STREAM[form.priority], form.reply_to, parcel.head, parcel.tails, checks, len(parcel), len(blob))
     return [*about, len(fields), *fields]
 
 
-def fingerprint(request: Request) -> str:
+def _fingerprint(told: bytes, body: bytes) -> str:
     """What must be equal for a repeated id to be the same request: all that decides its answer.
 
     The first 8 digits are a checksum that is made in no time: of requests in parcels they are all that is kept, for
     only their sender knows the ids, and is not his own enemy. The others are cut from SHA-1, which takes half the time
     of BLAKE2b for a body of many rows; nothing secret hangs on it.
     """
-    told = _told(request.ref, request.method, request.content_type)
-    digest = hashlib.sha1(request.body, usedforsecurity=False)
+    digest = hashlib.sha1(body, usedforsecurity=False)
     digest.update(told)
-    return f"{zlib.crc32(told, zlib.crc32(request.body)):08x}{digest.hexdigest()[:10]}"
+    return f"{zlib.crc32(told, zlib.crc32(body)):08x}{digest.hexdigest()[:10]}"
 
 
-@lru_cache(maxsize=256)
-def _told(ref: str, method: str, content_type: str) -> bytes:
-    return f"\0{ref}\0{method}\0{content_type}".encode()
+def _told(request: Request) -> bytes:
+    """What decides its answer beside the body."""
+    return f"\0{request.ref}\0{request.method}\0{request.content_type}".encode()

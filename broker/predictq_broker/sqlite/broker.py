@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Self
 
+from predictq_broker.alike import checked_model, in_runs
 from predictq_broker.capabilities import Capabilities, Durability
 from predictq_broker.messages import QueueStats, Request, Verdict
 from predictq_broker.names import check_name
@@ -16,7 +17,7 @@ from predictq_broker.sqlite.dead_letters import SqliteDeadLetters
 from predictq_broker.sqlite.figures import ask_durability, count
 from predictq_broker.sqlite.inbox import SqliteInbox
 from predictq_broker.sqlite.parcels import parcels_of
-from predictq_broker.sqlite.sending import check_all, offers, store, store_parcels
+from predictq_broker.sqlite.sending import offers, store, store_parcels
 from predictq_broker.sqlite.subscription import SqliteSubscription
 from predictq_broker.sqlite.sweeping import Sweeper
 
@@ -49,8 +50,9 @@ class SqliteBroker:
         """Store each request whole or not at all, and say what became of it."""
         if not requests:
             return []
-        check_all(requests)
-        parcels = parcels_of(requests) if first else []
+        runs = in_runs(requests)
+        checked_model(runs)
+        parcels = parcels_of(runs) if first else []
         offered = [] if parcels else offers(requests)
         with self._database.write(durable=True) as connection:
             now = now_ms()

@@ -7,11 +7,13 @@ Its requests have the slots just before that of the row, which they get when the
 
 import json
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from sqlite3 import Connection
 from struct import pack
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from predictq_broker.alike import TAIL, Alike, by_head
 from predictq_broker.messages import Request
 from predictq_broker.sqlite.packing import MOST_BYTES, how_many, pack_sizes
 from predictq_broker.sqlite.rows import Row, is_plain, is_sound
@@ -20,8 +22,6 @@ from predictq_broker.sqlite.statements import insert, sql
 __all__ = ["Known", "check", "checks_in", "find_known", "ids_in", "keep", "parcels_of", "slots_in"]
 
 _MOST: Final = 64
-_TAIL: Final = 3
-"""Characters in which the ids of one parcel may differ: as many as those that a client makes together."""
 
 
 class Known(NamedTuple):
@@ -31,46 +31,43 @@ class Known(NamedTuple):
     check: bytes
 
 
-def parcels_of(requests: Sequence[Request]) -> list[list[Request]]:
+def parcels_of(runs: Sequence[Alike]) -> list[Alike]:
     """The requests as parcels, which may be of one; none if a header has to be judged by who receives it."""
-    parcels: list[list[Request]] = []
-    parcel: list[Request] = []
-    common: tuple[object, ...] | None = None
-    head, room = "", 0
-    for request in requests:
-        size = len(request[1])
-        if request[3:] != common or request[2][:-_TAIL] != head or room < size or len(parcel) == _MOST:
-            parcel = []
-            parcels.append(parcel)
-            common, head, room = request[3:], request[2][:-_TAIL], MOST_BYTES
-        parcel.append(request)
+    parcels = [parcel for run in by_head(runs, _MOST) for parcel in _parted(run)]
+    return parcels if all(is_sound(parcel.form) for parcel in parcels) else []
+
+
+def _parted(run: Alike) -> list[Alike]:
+    """The run, in parts that are no larger than a parcel may be."""
+    if sum(map(len, run.bodies)) <= MOST_BYTES:
+        return [run]
+    starts, room = [0], MOST_BYTES
+    for number, size in enumerate(map(len, run.bodies)):
+        if room < size and number:
+            starts.append(number)
+            room = MOST_BYTES
         room -= size
-    return parcels if all(is_sound(parcel[0]) for parcel in parcels) else []
+    return [run[start:end] for start, end in pairwise([*starts, len(run)])]
 
 
-def keep(connection: Connection, placed: Sequence[tuple[int, Sequence[Request]]], now: int, until: int) -> None:
+def keep(connection: Connection, placed: Sequence[tuple[int, Alike]], now: int, until: int) -> None:
     """Store parcels, each told with the slot of its row, and remember their ids."""
     insert(connection, "store_parcel", [_row(slot, now, parcel) for slot, parcel in placed])
     insert(connection, "remember_parcel", [_record(slot, until, parcel) for slot, parcel in placed])
 
 
-def _row(slot: int, now: int, parcel: Sequence[Request]) -> Row:
-    first = parcel[0]
-    _, _, request_id, ref, reply_to, method, content_type, rows, ttl, _, key, traceparent = first
-    headers = (None,) * 6 if is_plain(first) else (ref, method, content_type, rows, key, traceparent)
-    bodies = [request[1] for request in parcel]
+def _row(slot: int, now: int, parcel: Alike) -> Row:
+    form, bodies = parcel.form, parcel.bodies
+    _, _, _, ref, reply_to, method, content_type, rows, ttl, _, key, traceparent = form
+    headers = (None,) * 6 if is_plain(form) else (ref, method, content_type, rows, key, traceparent)
     sizes, blob = pack_sizes(bodies), b"".join(bodies)
-    return (slot, now, request_id[:-_TAIL], reply_to, ttl, *headers, _tails(parcel), sizes, blob)
+    return (slot, now, parcel.head, reply_to, ttl, *headers, parcel.tails, sizes, blob)
 
 
-def _record(slot: int, until: int, parcel: Sequence[Request]) -> Row:
-    begun = _begin_check(parcel[0])
-    checks = pack(f"<{len(parcel)}I", *[crc32(request[1], begun) for request in parcel])
-    return (slot, until, parcel[0].id[:-_TAIL], _tails(parcel), checks)
-
-
-def _tails(parcel: Sequence[Request]) -> str:
-    return " ".join([request[2][-_TAIL:] for request in parcel])
+def _record(slot: int, until: int, parcel: Alike) -> Row:
+    begun = _begin_check(parcel.form)
+    checks = pack(f"<{len(parcel)}I", *[crc32(body, begun) for body in parcel.bodies])
+    return (slot, until, parcel.head, parcel.tails, checks)
 
 
 def ids_in(head: str, tails: str) -> list[str]:
@@ -100,7 +97,7 @@ def _begin_check(request: Request) -> int:
 
 def find_known(connection: Connection, queue: int, ids: Collection[str], now: int) -> dict[str, Known]:
     """Those of these ids that came in a parcel and are remembered."""
-    asked = {"heads": json.dumps(list({id_[:-_TAIL] for id_ in ids})), "queue": queue, "now": now}
+    asked = {"heads": json.dumps(list({id_[:-TAIL] for id_ in ids})), "queue": queue, "now": now}
     found = connection.execute(sql("find_known_parcels"), asked).fetchall()
     wanted = set(ids) if found else set()
     return {

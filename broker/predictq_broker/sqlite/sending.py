@@ -5,15 +5,15 @@ from hashlib import blake2b
 from sqlite3 import Connection
 from typing import NamedTuple
 
+from predictq_broker.alike import Alike
 from predictq_broker.messages import Request, Verdict
-from predictq_broker.names import check_name, check_names
 from predictq_broker.port import Limits
 from predictq_broker.sqlite.parcels import check, find_known, keep
 from predictq_broker.sqlite.queues import Queue, full_reply_tos, next_slots, open_queue
 from predictq_broker.sqlite.rows import is_plain, plain_row, request_row
 from predictq_broker.sqlite.statements import insert, sql
 
-__all__ = ["Offer", "check_all", "offers", "store", "store_parcels"]
+__all__ = ["Offer", "offers", "store", "store_parcels"]
 
 
 class Offer(NamedTuple):
@@ -21,21 +21,6 @@ class Offer(NamedTuple):
 
     request: Request
     fingerprint: bytes
-
-
-def check_all(requests: Sequence[Request]) -> None:
-    """Look at the names.
-
-    Raises:
-        InvalidName: if a model, id or reply-to is no name.
-        ValueError: if they are for several models.
-    """
-    if len(models := {request.model for request in requests}) > 1:
-        raise ValueError(f"one send is for one model, not for {', '.join(sorted(models))}: send once for each")
-    check_name("model", requests[0].model)
-    for reply_to in {request.reply_to for request in requests} - {""}:
-        check_name("reply_to", reply_to)
-    check_names("id", [request.id for request in requests])
 
 
 def offers(requests: Sequence[Request]) -> list[Offer]:
@@ -49,15 +34,15 @@ def _fingerprint(request: Request) -> bytes:
     return blake2b(headers + request.body, digest_size=8).digest()
 
 
-def store_parcels(connection: Connection, parcels: Sequence[Sequence[Request]], limits: Limits, now: int) -> bool:
+def store_parcels(connection: Connection, parcels: Sequence[Alike], limits: Limits, now: int) -> bool:
     """Store all of these, which nobody can know, within the caller's transaction; or none if a limit is near."""
-    queue = open_queue(connection, parcels[0][0].model)
+    queue = open_queue(connection, parcels[0].form.model)
     count = sum(map(len, parcels))
-    size = sum([len(request[1]) for parcel in parcels for request in parcel])
-    full = full_reply_tos(connection, {parcel[0].reply_to for parcel in parcels}, limits)
+    size = sum([sum(map(len, parcel.bodies)) for parcel in parcels])
+    full = full_reply_tos(connection, {parcel.form.reply_to for parcel in parcels}, limits)
     if full or queue.requests + count > limits.queue_requests or queue.bytes + size > limits.queue_bytes:
         return False
-    slots = next_slots(connection, queue.queue, [(parcel[0].priority, len(parcel) + 1) for parcel in parcels])
+    slots = next_slots(connection, queue.queue, [(parcel.form.priority, len(parcel) + 1) for parcel in parcels])
     keep(connection, list(zip(slots, parcels, strict=True)), now, now + round(limits.dedup * 1000))
     connection.execute(sql("charge_queue"), {"queue": queue.queue, "requests": count, "bytes": size})
     return True
