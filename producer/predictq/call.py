@@ -9,7 +9,7 @@ from predictq.asking import Question
 from predictq.prediction import Answer
 from predictq_broker import Request
 
-__all__ = ["FIELDS", "Call", "Event", "Stage", "tell"]
+__all__ = ["ACCEPTED", "ASKED", "DONE", "FIELDS", "Call", "Event", "Stage", "tell"]
 
 FIELDS: Final = (
     *("body", "chosen", "early", "expires", "form", "give_up", "id"),
@@ -24,6 +24,12 @@ class Stage(Enum):
     ASKED = auto()
     ACCEPTED = auto()
     DONE = auto()
+
+
+ASKED: Final = Stage.ASKED
+ACCEPTED: Final = Stage.ACCEPTED
+DONE: Final = Stage.DONE
+"""The same for what is done for each call: to find a member in its class takes six times as long."""
 
 
 class Call:
@@ -60,7 +66,7 @@ class Call:
         self.expires = math.inf if ttl is None else now + ttl
         self.slot: set[Call] | None = None
         self.give_up = now + retry_for
-        self.stage = Stage.ASKED
+        self.stage: Stage = ASKED
         self.sent = False
         self.trouble = ""
         self.early: Answer | None = None
@@ -74,7 +80,7 @@ class Call:
     @property
     def is_accepted(self) -> bool:
         """Whether the broker said that it has it."""
-        return self.stage is Stage.ACCEPTED
+        return self.stage is ACCEPTED
 
     def accepted(self) -> None:
         """The broker has it. Told only to those who want the verdict."""

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 from predictq import complaints
 from predictq.backoff import Backoff
-from predictq.call import Call, Event, Stage
+from predictq.call import ASKED, DONE, Call, Event
 from predictq.pending import Pending
 from predictq.post import Denied, Judged, NoAnswer, Offered, Post
 from predictq.settings import Settings
@@ -74,18 +74,18 @@ class Outbox:
         try:
             self._offer(self._offered)
         except BaseException:  # a signal in the thread of a caller: the others' requests go on without it
-            self.line.put_back([call for call in self._offered if call.stage is Stage.ASKED])
+            self.line.put_back([call for call in self._offered if call.stage is ASKED])
             raise
         if self._closed.is_set():
             self._deliver(self._pending.failed(self._offered, complaints.closed))
         self._offered = []
 
     def _offer(self, batch: Sequence[Call]) -> None:
-        for model, calls in _by_model([call for call in batch if call.stage is not Stage.DONE]).items():
+        for model, calls in _by_model([call for call in batch if call.stage is not DONE]).items():
             for first, run in _runs(calls):
                 offered = self._hand_in(model, run, first=first)
                 if isinstance(offered, NoAnswer):
-                    self._try_again([call for call in batch if call.stage is Stage.ASKED], offered)
+                    self._try_again([call for call in batch if call.stage is ASKED], offered)
                     return
         self._pause = 0.0
         self._backoff.reset()
@@ -135,7 +135,7 @@ class Outbox:
         left = [*self._offered, *self.line.close()]
         if self._thread.ident is not None:
             self._thread.join(0.3)
-        return [call for call in left if call.stage is Stage.ASKED]
+        return [call for call in left if call.stage is ASKED]
 
 
 def _by_model(calls: Sequence[Call]) -> dict[str, list[Call]]:

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Final, assert_never
 
 from predictq import complaints
-from predictq.call import Call, Event, Stage
+from predictq.call import ACCEPTED, ASKED, DONE, Call, Event
 from predictq.due import Due
 from predictq.errors import PredictqError
 from predictq.prediction import Answer
@@ -20,6 +20,8 @@ from predictq.remembered import Remembered
 from predictq_broker import Result, Verdict
 
 __all__ = ["Pending"]
+
+_TAKEN: Final = Verdict.ACCEPTED
 
 
 class Pending:
@@ -62,10 +64,10 @@ class Pending:
         events: list[Event] = []
         with self._lock:
             for call, verdict in zip(calls, verdicts, strict=True):
-                if call.stage is not Stage.ASKED:
+                if call.stage is not ASKED:
                     continue
-                if verdict is Verdict.ACCEPTED and call.wants_answer and not call.wants_verdict and call.early is None:
-                    call.stage = Stage.ACCEPTED  # the common case
+                if verdict is _TAKEN and call.wants_answer and not call.wants_verdict and call.early is None:
+                    call.stage = ACCEPTED  # the common case
                 else:
                     self._judge(call, verdict, events)
         return events
@@ -91,7 +93,7 @@ class Pending:
             self._end(call, answer, events)
             return
         if call.wants_answer:
-            call.stage = Stage.ACCEPTED
+            call.stage = ACCEPTED
         else:
             self._done(call)
         if call.wants_verdict:
@@ -119,7 +121,7 @@ class Pending:
 
     def _answer(self, call: Call, result: Result, events: list[Event]) -> None:
         self._remembered.keep(result)
-        if call.stage is Stage.ASKED:
+        if call.stage is ASKED:
             call.early = result  # perhaps the answer to an earlier question: wait for the verdict
         else:
             self._end(call, result, events)
@@ -129,7 +131,7 @@ class Pending:
         events: list[Event] = []
         with self._lock:
             for call in calls:
-                if call.stage is not Stage.DONE:
+                if call.stage is not DONE:
                     self._unlink(call)
                     self._remembered.watch(call.id)
                     self._end(call, error(call), events)
@@ -141,7 +143,7 @@ class Pending:
         Returns None if it had ended before; else whether the broker may hold a request nobody wants now.
         """
         with self._lock:
-            if call.stage is Stage.DONE:
+            if call.stage is DONE:
                 return None
             self._unlink(call)
             self._done(call)
@@ -176,12 +178,12 @@ class Pending:
         return events
 
     def _end(self, call: Call, answer: Answer, events: list[Event]) -> None:
-        call.stage = Stage.DONE
+        call.stage = DONE
         self._due.discard(call)
         events.append((call, answer))
 
     def _done(self, call: Call) -> None:
-        call.stage = Stage.DONE
+        call.stage = DONE
         self._due.discard(call)
 
     def _unlink(self, call: Call) -> None:

@@ -1,5 +1,7 @@
 """What a caller gets: the outputs, and which release made them."""
 
+from typing import Final
+
 from predictq.errors import PredictqError, error_of
 from predictq.outputs import decode
 from predictq.values import Outputs
@@ -11,6 +13,7 @@ Answer = Result | PredictqError
 """How a request ended for its caller: what a worker said, or why nobody could be asked."""
 
 _NOT_READ = object()
+_OK: Final = Code.OK
 
 
 class Prediction:
@@ -68,6 +71,6 @@ class Prediction:
 
 def prediction_of(answer: Answer) -> Prediction | PredictqError:
     """The value or the error that `answer` stands for."""
-    if isinstance(answer, PredictqError):
-        return answer
-    return Prediction(answer) if answer.status is Code.OK else error_of(answer)
+    if isinstance(answer, Result):
+        return Prediction(answer) if answer.status is _OK else error_of(answer)
+    return answer

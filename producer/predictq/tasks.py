@@ -90,7 +90,7 @@ class AcceptedCall(SentCall):
 
 def _end(future: "asyncio.Future[Prediction]", answer: Answer) -> None:
     prediction = prediction_of(answer)
-    if isinstance(prediction, PredictqError):
-        future.set_exception(prediction)
-    else:
+    if isinstance(prediction, Prediction):
         future.set_result(prediction)
+    else:
+        future.set_exception(prediction)

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import StrEnum
 
 import pytest
 from echo_worker import EchoWorker, until
@@ -232,5 +233,37 @@ def test_map_yields_in_order_and_stops_cleanly() -> None:
             reading.cancel()
             await asyncio.wait([reading])
             await asyncio.to_thread(until, lambda: broker.stats("iris").queued == 0)
+
+    asyncio.run(scenario())
+
+
+def test_requests_of_several_kinds_asked_together_keep_their_order_and_each_its_own_deadline() -> None:
+    async def scenario() -> None:
+        async with opened() as (broker, client):
+            await client.predict("iris", [[0]])
+            broker.sent.clear()
+            asked = [client.ask("iris", [[n]] * (1 + n % 2), timeout=(10.0, 20.0, None)[n % 3]) for n in range(60)]
+            assert [(await future).outputs for future in asked] == [[[n]] * (1 + n % 2) for n in range(60)]
+            sent = [request for batch in broker.sent for request in batch]
+            assert [(request.rows, request.ttl) for request in sent] == [
+                (1 + n % 2, (10.0, 20.0, None)[n % 3]) for n in range(60)
+            ]
+            assert len({request.id for request in sent}) == 60
+
+    asyncio.run(scenario())
+
+
+def test_what_one_caller_passes_is_not_what_another_sends_be_it_equal() -> None:
+    class Name(StrEnum):
+        IRIS = "iris"
+
+    async def scenario() -> None:
+        async with opened() as (broker, client):
+            await client.predict(Name.IRIS, [[1]], timeout=9, key=Name.IRIS)
+            await client.predict("iris", [[1]], timeout=9.0, key="iris")
+            sent = [request for batch in broker.sent for request in batch]
+            assert {(type(request.model), type(request.key), type(request.ttl)) for request in sent} == {
+                (str, str, float)
+            }
 
     asyncio.run(scenario())

@@ -8,13 +8,14 @@ import pytest
 from echo_worker import EchoWorker, echo
 from fakes import FakeBroker
 
-from predictq import Client
+from predictq import Client, Settings
 from predictq.backoff import Backoff
 from predictq.blocking import WaitingCall
 from predictq.call import Call
 from predictq.due import Due
 from predictq.ids import Ids
 from predictq.remembered import Remembered
+from predictq.waiting_line import WaitingLine
 from predictq_broker import Request, is_name
 
 
@@ -105,3 +106,21 @@ def test_waits_double_up_to_a_limit_with_jitter_and_begin_again_after_success() 
         assert nominal / 2 <= backoff.next() <= nominal
     backoff.reset()
     assert backoff.next() <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "taken"), [([1] * 9, 4), ([3, 3, 3, 3], 3), ([7, 1], 1), ([6, 1, 1], 2), ([2, 5], 2)]
+)
+def test_the_call_that_crosses_the_limit_in_bytes_is_the_last_of_those_sent_together(
+    sizes: list[int], taken: int
+) -> None:
+    line = WaitingLine(Settings(send_requests=4, send_bytes=7))
+    calls = [WaitingCall((Request("iris", b""), b"x" * size, "a", False), 30.0) for size in sizes]
+    line.put(calls)
+    assert line.take() == calls[:taken]
+    rest: list[Call] = []
+    while line.room < line.limit:
+        rest += line.take()
+    assert rest == calls[taken:]
+    assert not line.is_full
+    assert line._size == 0

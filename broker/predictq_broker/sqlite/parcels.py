@@ -52,22 +52,23 @@ def _parted(run: Alike) -> list[Alike]:
 
 def keep(connection: Connection, placed: Sequence[tuple[int, Alike]], now: int, until: int) -> None:
     """Store parcels, each told with the slot of its row, and remember their ids."""
-    insert(connection, "store_parcel", [_row(slot, now, parcel) for slot, parcel in placed])
-    insert(connection, "remember_parcel", [_record(slot, until, parcel) for slot, parcel in placed])
+    known = [(slot, parcel, parcel.tails) for slot, parcel in placed]
+    insert(connection, "store_parcel", [_row(slot, now, parcel, tails) for slot, parcel, tails in known])
+    insert(connection, "remember_parcel", [_record(slot, until, parcel, tails) for slot, parcel, tails in known])
 
 
-def _row(slot: int, now: int, parcel: Alike) -> Row:
+def _row(slot: int, now: int, parcel: Alike, tails: str) -> Row:
     form, bodies = parcel.form, parcel.bodies
     _, _, _, ref, reply_to, method, content_type, rows, ttl, _, key, traceparent = form
     headers = (None,) * 6 if is_plain(form) else (ref, method, content_type, rows, key, traceparent)
     sizes, blob = pack_sizes(bodies), b"".join(bodies)
-    return (slot, now, parcel.head, reply_to, ttl, *headers, parcel.tails, sizes, blob)
+    return (slot, now, parcel.head, reply_to, ttl, *headers, tails, sizes, blob)
 
 
-def _record(slot: int, until: int, parcel: Alike) -> Row:
+def _record(slot: int, until: int, parcel: Alike, tails: str) -> Row:
     begun = _begin_check(parcel.form)
     checks = pack(f"<{len(parcel)}I", *[crc32(body, begun) for body in parcel.bodies])
-    return (slot, until, parcel.head, parcel.tails, checks)
+    return (slot, until, parcel.head, tails, checks)
 
 
 def ids_in(head: str, tails: str) -> list[str]:
