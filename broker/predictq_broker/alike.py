@@ -68,6 +68,9 @@ def by_head(runs: Sequence[Alike], most: int) -> Iterator[Alike]:
     """The same in runs of `most` at most whose ids have one head."""
     for run in runs:
         end = 0
+        if len(run) == 1:  # alone, and in a hurry
+            yield run
+            continue
         for _, heads in groupby([id_[:-TAIL] for id_ in run.ids]):
             begin, end = end, end + len(list(heads))
             for start in range(begin, end, most):

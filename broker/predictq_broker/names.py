@@ -45,6 +45,9 @@ def check_name(kind: str, text: str) -> str:
 
 def check_names(kind: str, texts: Sequence[str]) -> None:
     """As `check_name` for each, in a fifth of the time."""
+    if len(texts) == 1:
+        check_name(kind, texts[0])
+        return
     others = "".join(texts).encode(errors="replace").translate(None, NAME_CHARACTERS)
     if others or not all(texts) or max(map(len, texts)) > LONGEST_NAME:
         for text in texts:

@@ -22,6 +22,7 @@ class Due:
     def __init__(self) -> None:
         self._slots: dict[float, set[Call]] = {}
         self._ends: list[float] = []
+        self._last: tuple[object, float, float] = (None, 0.0, 0.0)  # the form, and where its last slot began and ended
 
     @property
     def next(self) -> float:
@@ -30,7 +31,8 @@ class Due:
 
     def add(self, calls: Iterable[Call], now: float) -> None:
         """End these calls at their deadlines, if they have any."""
-        form, begin, end, slot = None, 0.0, 0.0, set[Call]()
+        form, begin, end = self._last
+        slot: set[Call] | None = None
         for call in calls:
             expires = call.expires
             if call.form is not form or not begin < expires <= end:  # most come in rows of equal ones
@@ -38,9 +40,11 @@ class Due:
                     continue
                 form = call.form
                 begin, end = _slot(expires, expires - now)
-                slot = self._from(end)
+                slot = None
+            slot = slot or self._from(end)
             slot.add(call)
             call.slot = slot
+        self._last = form, begin, end
 
     def _from(self, end: float) -> set[Call]:
         slot = self._slots.get(end)

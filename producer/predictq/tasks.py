@@ -1,6 +1,6 @@
 """How tasks wait: for the end of a call, or for its verdict and later, through a future, for its end.
 
-All of it is touched in the event loop only.
+The futures are touched in the event loop only.
 """
 
 import asyncio

@@ -93,8 +93,7 @@ class WaitingLine:
     def take(self) -> list[Call]:
         """The calls that go next, as many as fit into one call to the broker."""
         with self._work:
-            count = self._how_many()
-            batch = [self._calls.popleft() for _ in range(count)]
+            batch = [self._calls.popleft() for _ in range(self._how_many())]
             self._size -= _size(batch)
             told = self._make_room()
         for lookout in told:

@@ -54,7 +54,8 @@ class RedisBroker:
         if not requests:
             return []
         runs = in_runs(requests)
-        keys = Keys.of(checked_model(runs))
+        model = checked_model(runs)
+        keys = Keys.of(model)
         limits = self.limits
         head = [
             keys.prefix,
@@ -64,9 +65,9 @@ class RedisBroker:
             round(limits.dedup * 1000),
         ]
         with self._where.trying("send"):
-            self._known.announce((requests[0].model,))
+            self._known.announce((model,))
             stored = self._send_parcels(keys, head, runs) if first and fit_in_parcels(runs) else 0
-            rest = in_runs(requests[stored:])
+            rest = in_runs(requests[stored:]) if stored else runs
             letters = self._scripts.send(keys=keys.held, args=[*head, *send_words(rest)]) if rest else b""
         return [Verdict.ACCEPTED] * stored + [_VERDICTS[letter] for letter in letters.decode()]
 
