@@ -30,6 +30,9 @@ class FakeRegistry:
         self.delay(model)
         return Route(self.versions.get(model, 1))
 
+    def routes(self, asked: Sequence[tuple[str, str]]) -> list[Route]:
+        return [self.route(*target) for target in asked]
+
     def earlier(self, _model: str, _ref: str) -> list[int]:
         """It named nothing before."""
         return []

@@ -20,6 +20,8 @@ from predictq_worker.work import Work
 class FakeRunner:
     """Answers everything with `[0]`; a batch of `hang` runs until the runner is closed, and `die` ends it."""
 
+    shared = outstayed = False
+
     def __init__(self) -> None:
         self.busy = threading.Event()
         self._closed = threading.Event()

@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from redis import exceptions as server
@@ -19,8 +20,9 @@ from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.parcels import is_parcel
 from predictq_broker.redis.pool import talk
+from predictq_broker.redis.rounds import Rounds
 from predictq_broker.redis.scripts import Scripts
-from predictq_broker.redis.server import Server, ask
+from predictq_broker.redis.server import Server
 from predictq_broker.redis.settling import Settling
 from predictq_broker.redis.waiting import Reads, until_new
 from predictq_broker.redis.watch import Queue
@@ -56,6 +58,7 @@ class RedisConsumer:
         self._known = Known(where)
         self._reads = Reads(where)
         self._looked = _NEVER
+        self._rounds = Rounds()
         self._postponing = threading.Lock()
         self._postponed: list[Delivery] = []  # released, but in one parcel with others that we hold
 
@@ -72,6 +75,8 @@ class RedisConsumer:
         while True:
             deliveries = self._look(wants, deadline)
             left = deadline - time.monotonic()
+            if not self._rounds.are_short(wants):
+                return self._read_many(wants, deliveries, left)
             if deliveries or left <= 0 or not wants:
                 return deliveries
             deliveries = self._sleep(wants, min(left, MAX_BLOCK))
@@ -79,6 +84,11 @@ class RedisConsumer:
                 return deliveries + self._take(_without(wants, deliveries))
             if deliveries:
                 return deliveries
+
+    def _read_many(self, wants: dict[str, Capacity], deliveries: list[Delivery], left: float) -> list[Delivery]:
+        """What was found in some of many queues, and what is new in all of them."""
+        wait = 0.0 if deliveries else min(left, MAX_BLOCK)
+        return deliveries + self._sleep(_without(wants, deliveries), wait)
 
     def _look(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
         """What waits, unless we looked a moment ago and may sleep now: a lone request is answered sooner so."""
@@ -93,7 +103,7 @@ class RedisConsumer:
     def _take(self, wants: dict[str, Capacity]) -> list[Delivery]:
         """What waits; a queue that is broken is left out of `wants`, unless it is the only one."""
         deliveries: list[Delivery] = []
-        models = list(wants)
+        models = self._rounds.choose(wants, self._is_known)
         for model in models:
             try:
                 deliveries += self._take_from(model, wants[model])
@@ -109,6 +119,9 @@ class RedisConsumer:
         kept = [delivery for delivery in deliveries if tag_of(delivery).entry.consumer == self._leased.consumer]
         return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
 
+    def _is_known(self, model: str) -> bool:
+        return self._leased.has_joined(_queue(model))
+
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
         now, handed, consumer = self._leased.receive(queue, capacity)
@@ -120,11 +133,13 @@ class RedisConsumer:
         if len(self._where.together(list(streams))) > 1:
             return self._sleep_apart(wants, list(streams), wait)
         count = min(_WOKEN, *(capacity.requests for capacity in wants.values()))
+        block = ("BLOCK", max(round(wait * 1000), 1)) if wait > 0 else ()
         consumer = self._leased.reader
-        read = ("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, "BLOCK", max(round(wait * 1000), 1))
+        read = ("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, *block)
         where = self._where.at(next(iter(streams)))
         reply, clock = talk(where, (*read, "STREAMS", *streams, *(">" for _ in streams)), ("TIME",))
         if isinstance(reply, server.ResponseError) and str(reply).startswith(("NOGROUP", "UNBLOCKED")):
+            self._rounds.must(wants)
             return []  # the queue was removed under us; the next read makes it anew
         if isinstance(reply, Exception):
             raise reply
@@ -140,32 +155,43 @@ class RedisConsumer:
     ) -> list[Delivery]:
         now = int(clock[0]) + int(clock[1]) / 1e6
         deliveries: list[Delivery] = []
-        for stream, entries in reply:
-            model, number = streams[stream.decode()]
-            keys = Keys.of(model)
-            handed = (number, 1, entries, *self._states(keys.parcels, number, entries))
-            deliveries += to_deliveries(model, [handed], consumer, keys.leases, now)
+        found = [(*streams[stream.decode()], entries) for stream, entries in reply]
+        states = self._states(found)
+        for model, number, entries in found:
+            told = [states.get((model, number, name), b"") for name, _ in entries]
+            handed = (number, 1, entries, told) if any(told) else (number, 1, entries)
+            deliveries += to_deliveries(model, [handed], consumer, Keys.of(model).leases, now)
         return deliveries
 
-    def _states(self, parcels: str, number: int, entries: Sequence[Found]) -> tuple[Sequence[bytes], ...]:
-        """What a blocked read does not tell: the states of the parcels, if there are any."""
-        places = [f"{number}:{name.decode()}" for name, fields in entries if is_parcel(fields)]
-        if not places:
-            return ()
-        states = iter(ask(self._where, parcels, "HMGET", parcels, *places))
-        return ([next(states) or b"" if is_parcel(fields) else b"" for _, fields in entries],)
+    def _states(self, found: Sequence[tuple[str, int, Sequence[Found]]]) -> dict[tuple[str, int, bytes], bytes]:
+        """What a blocked read does not tell: the state of each parcel among the entries, by model, stream and name."""
+        parcels = [
+            (model, number, name) for model, number, entries in found for name, fields in entries if is_parcel(fields)
+        ]
+        if not parcels:
+            return {}
+        asked = [
+            ("HMGET", Keys.of(model).parcels, *(f"{number}:{name.decode()}" for _, number, name in group))
+            for model, group in groupby(parcels, key=itemgetter(0))
+        ]
+        replies = talk(self._where.at(Keys.of(parcels[0][0]).parcels), *asked)
+        if failed := next((reply for reply in replies if isinstance(reply, Exception)), None):
+            raise failed
+        return dict(zip(parcels, (state or b"" for state in chain.from_iterable(replies)), strict=True))
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
+        room = dict(wants)
         fitting: list[Delivery] = []
+        rest: list[Delivery] = []
         for _, group in groupby(deliveries, key=_entry):
             together = list(group)
-            if together[0].request.model not in wants:
-                break
-            fitting += together
-            wants = _without(wants, together)
-        if len(fitting) < len(deliveries):
-            self._give_back(deliveries[len(fitting) :])
+            requests = [delivery.request for delivery in together]
+            capacity = room[requests[0].model]
+            (fitting if capacity.any else rest).extend(together)
+            room[requests[0].model] = capacity.after(*requests)
+        if rest:
+            self._give_back(rest)
         return fitting
 
     def renew(self) -> int:
@@ -190,6 +216,7 @@ class RedisConsumer:
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Give back their entries; of a parcel in which others are held, only when they are not any more."""
         self._looked = _NEVER
+        self._rounds.must({delivery.request.model for delivery in deliveries})
         tags = [tag_of(delivery) for delivery in deliveries]
         staying: Collection[Place] = self._leased.places_but(tags) if any(tag.entry.left for tag in tags) else ()
         later = [delivery for delivery in deliveries if tag_of(delivery).place in staying]
