@@ -32,6 +32,7 @@ __all__ = ["RedisConsumer"]
 _logger = logging.getLogger(__name__)
 _WOKEN = 32
 """How many entries a blocked read takes at most: it cannot look at rows and bytes, the next read does."""
+_REMOVED = ("NOGROUP", "UNBLOCKED")
 _MOMENT = 0.02
 """Seconds in which we do not look for what was given back, if there was nothing before."""
 
@@ -73,25 +74,28 @@ class RedisConsumer:
 
     def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
         while True:
-            deliveries = self._look(wants, deadline)
+            many = self._are_many(wants)
+            deliveries = self._look(wants, deadline, many=many)
             left = deadline - time.monotonic()
-            if not self._rounds.are_short(wants):
-                return self._read_many(wants, deliveries, left)
+            if not many and (deliveries or left <= 0):
+                return deliveries
+            if wants := _without(wants, deliveries):
+                deliveries += self._sleep(wants, 0.0 if deliveries else min(left, MAX_BLOCK))
+            if not many and len(deliveries) >= _WOKEN:
+                return deliveries + self._take(_without(wants, deliveries))
             if deliveries or left <= 0 or not wants:
                 return deliveries
-            deliveries = self._sleep(wants, min(left, MAX_BLOCK))
-            if len(deliveries) >= _WOKEN:
-                return deliveries + self._take(_without(wants, deliveries))
-            if deliveries:
-                return deliveries
 
-    def _read_many(self, wants: dict[str, Capacity], deliveries: list[Delivery], left: float) -> list[Delivery]:
-        """What was found in some of many queues, and what is new in all of them."""
-        wait = 0.0 if deliveries else min(left, MAX_BLOCK)
-        return deliveries + self._sleep(_without(wants, deliveries), wait)
+    def _are_many(self, models: Collection[str]) -> bool:
+        """Whether one read of all is to tell what is new, and only a few are looked at one by one."""
+        if self._rounds.are_few(models):
+            return False
+        return len(self._where.together([Keys.of(model).leases for model in models])) == 1
 
-    def _look(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
+    def _look(self, wants: dict[str, Capacity], deadline: float, *, many: bool) -> list[Delivery]:
         """What waits, unless we looked a moment ago and may sleep now: a lone request is answered sooner so."""
+        if many:
+            return self._take(wants, self._rounds.choose(wants, self._is_known))
         now, (when, models, consumer) = time.monotonic(), self._looked
         may_sleep = now < when + _MOMENT < deadline and consumer == self._leased.consumer
         if may_sleep and all(model in models for model in wants):
@@ -100,10 +104,10 @@ class RedisConsumer:
         self._looked = _NEVER if deliveries else _Look(now, frozenset(wants), self._leased.consumer)
         return deliveries
 
-    def _take(self, wants: dict[str, Capacity]) -> list[Delivery]:
-        """What waits; a queue that is broken is left out of `wants`, unless it is the only one."""
+    def _take(self, wants: dict[str, Capacity], models: Sequence[str] | None = None) -> list[Delivery]:
+        """What waits, for all or these; a queue that is broken is left out of `wants`, unless it is the only one."""
         deliveries: list[Delivery] = []
-        models = self._rounds.choose(wants, self._is_known)
+        models = list(wants) if models is None else models
         for model in models:
             try:
                 deliveries += self._take_from(model, wants[model])
@@ -138,9 +142,10 @@ class RedisConsumer:
         read = ("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, *block)
         where = self._where.at(next(iter(streams)))
         reply, clock = talk(where, (*read, "STREAMS", *streams, *(">" for _ in streams)), ("TIME",))
-        if isinstance(reply, server.ResponseError) and str(reply).startswith(("NOGROUP", "UNBLOCKED")):
+        if isinstance(reply, server.ResponseError) and _is_of_one_queue(reply, wants):
+            self._looked = _NEVER
             self._rounds.must(wants)
-            return []  # the queue was removed under us; the next read makes it anew
+            return []  # a queue was removed under us, or broken; the next read makes it anew, or does without it
         if isinstance(reply, Exception):
             raise reply
         return self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
@@ -258,6 +263,11 @@ def _without(wants: Mapping[str, Capacity], deliveries: Sequence[Delivery]) -> d
         if model in left:
             left[model] = left[model].after(*group)
     return {model: capacity for model, capacity in left.items() if capacity.any}
+
+
+def _is_of_one_queue(error: server.ResponseError, wants: Mapping[str, Capacity]) -> bool:
+    """Whether a queue was removed, or is none, and if so there are others."""
+    return str(error).startswith(_REMOVED) or (str(error).startswith("WRONGTYPE") and len(wants) > 1)
 
 
 def _queue(model: str) -> Queue:

@@ -25,14 +25,12 @@ class Rounds:
         """Look at these next time."""
         self._must.update(models)
 
-    def are_short(self, models: Collection[str]) -> bool:
-        """Whether so few need no read of all."""
+    def are_few(self, models: Collection[str]) -> bool:
+        """Whether each of these can be looked at."""
         return len(models) <= _FEW
 
     def choose(self, models: Mapping[str, object], known: Callable[[str], bool]) -> list[str]:
         """Those of `models` to look at now; what is not `known` was never looked at, and must be."""
-        if self.are_short(models):
-            return list(models)
         chosen = [model for model in models if model in self._must or not known(model)]
         self._must.difference_update(chosen)
         now = time.monotonic()
