@@ -18,6 +18,7 @@ from predictq_broker.redis.connection import MAX_BLOCK
 from predictq_broker.redis.entries import Found, Place, tag_of
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
+from predictq_broker.redis.pace import Pace
 from predictq_broker.redis.parcels import is_parcel
 from predictq_broker.redis.pool import talk
 from predictq_broker.redis.rounds import Rounds
@@ -60,6 +61,7 @@ class RedisConsumer:
         self._reads = Reads(where)
         self._looked = _NEVER
         self._rounds = Rounds()
+        self._pace = Pace()
         self._postponing = threading.Lock()
         self._postponed: list[Delivery] = []  # released, but in one parcel with others that we hold
 
@@ -136,6 +138,7 @@ class RedisConsumer:
         streams = {stream: (model, n) for model in wants for n, stream in enumerate(Keys.of(model).streams, 1)}
         if len(self._where.together(list(streams))) > 1:
             return self._sleep_apart(wants, list(streams), wait)
+        self._pace.keep(len(streams), wait)
         count = min(_WOKEN, *(capacity.requests for capacity in wants.values()))
         block = ("BLOCK", max(round(wait * 1000), 1)) if wait > 0 else ()
         consumer = self._leased.reader
