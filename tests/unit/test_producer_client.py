@@ -177,7 +177,7 @@ def test_an_answer_to_an_earlier_question_never_goes_to_a_later_one_under_its_id
     broker: FakeBroker, client: Client
 ) -> None:
     with pytest.raises(DeadlineExceeded):
-        client.predict("iris", [[1]], timeout=0.05, id="order-42")
+        client.predict("iris", [[1]], timeout=0.5, id="order-42")
     first = broker.sent[0][0]
     published = threading.Event()
 
