@@ -52,6 +52,7 @@ def shuffled(seed: int) -> Iterator[int]:
         yield place % HOT
 
 
+@pytest.mark.parametrize("broker_url", ["sqlite"], indirect=True)  # whose memory it is, no broker knows
 def test_one_worker_answers_for_any_model_within_its_memory_and_keeps_what_is_hot(broker_url: str, many: str) -> None:
     with (
         workers(1, broker_url, many, models="*", memory_budget=BUDGET) as (worker,),
