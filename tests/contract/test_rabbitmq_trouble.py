@@ -37,19 +37,6 @@ from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 NORMAL = "predictq.requests.iris.normal"
 
 
-@pytest.fixture
-def url(rabbitmq_server: RabbitServer) -> Iterator[str]:
-    url = rabbitmq_server.fresh()
-    yield url
-    rabbitmq_server.drop(url)
-
-
-@pytest.fixture
-def broker(url: str) -> Iterator[Broker]:
-    with connect(url) as broker:
-        yield broker
-
-
 @contextlib.contextmanager
 def channel_of(url: str) -> Iterator[Any]:
     """A channel of a program that is not ours."""
@@ -131,6 +118,8 @@ def test_when_the_server_ends_the_connections_work_goes_on_with_one_attempt_more
 ZOMBIE = """
 import sys
 from predictq_broker import Capacity, Code, Outcome, Result, connect
+
+__all__ = ["broker", "url"]
 url, reply_to = sys.argv[1:]
 broker = connect(url)
 consumer = broker.consumer("zombie", lease=5.0)
