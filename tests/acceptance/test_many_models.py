@@ -14,7 +14,7 @@ from predictq_registry import Registry
 from predictq_worker.runner.linux import private_of
 
 ROW = [5.1, 3.5, 1.4, 0.2]
-MODELS = 60
+MODELS = 40
 HOT = 4
 BUDGET = 160 << 20
 """Room for about ten: each runner holds 15 MB of its own, most of it pages of the libraries that Python wrote to."""

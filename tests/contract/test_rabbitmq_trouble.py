@@ -24,6 +24,7 @@ from contract.making import (
     receive,
     send,
 )
+from contract.rabbitmq_alone import broker, url
 from rabbitmq import RabbitServer
 
 from predictq_broker import connect
@@ -33,6 +34,8 @@ from predictq_broker.kombu.link import Fate, Letter
 from predictq_broker.kombu.queues import Queue
 from predictq_broker.messages import Code, Delivery, Result
 from predictq_broker.port import Broker, Capacity, Consumer, Inbox
+
+__all__ = ["broker", "url"]
 
 NORMAL = "predictq.requests.iris.normal"
 
@@ -118,8 +121,6 @@ def test_when_the_server_ends_the_connections_work_goes_on_with_one_attempt_more
 ZOMBIE = """
 import sys
 from predictq_broker import Capacity, Code, Outcome, Result, connect
-
-__all__ = ["broker", "url"]
 url, reply_to = sys.argv[1:]
 broker = connect(url)
 consumer = broker.consumer("zombie", lease=5.0)
