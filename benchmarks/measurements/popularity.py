@@ -1,6 +1,6 @@
 """Many models on one worker, asked for as unevenly as books are read (Zipf), with memory for a hundred of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contenders import Contender, predictq
@@ -14,6 +14,8 @@ __all__ = ["POPULARITY"]
 _WIDTH = 1024
 _RUNNER = 15 << 20
 """What a worker counts for a small model: memory that its runner shares with nobody."""
+_KINDS: Mapping[str, Mapping[str, str]] = {"Redis": {}, "Redis, shared": {"PREDICTQ_SHARE_BELOW": "256k"}}
+"""A process for each model, and one for all that are small."""
 
 
 def _measure(options: Options, count: int) -> Callable[[Turn], Any]:
@@ -30,12 +32,16 @@ def _measure(options: Options, count: int) -> Callable[[Turn], Any]:
 def _cases(options: Options) -> Sequence[Case]:
     counts = (1, 10, 100) if options.quick else (1, 10, 1000)
     # a single one is asked for by name too, so that the askers do the same
-    return [Case(_many(count), f"{count:,}", "logistic", _measure(options, count)) for count in counts]
+    return [
+        Case(_many(kind, count), f"{count:,}", "logistic", _measure(options, count))
+        for count in counts
+        for kind in _KINDS
+    ]
 
 
-def _many(count: int) -> Contender:
-    budget = {"PREDICTQ_MEMORY_BUDGET": str(100 * _RUNNER)}
-    return predictq("Redis", "redis", "no", models=count, settings=budget)
+def _many(kind: str, count: int) -> Contender:
+    settings = {"PREDICTQ_MEMORY_BUDGET": str(100 * _RUNNER), **_KINDS[kind]}
+    return predictq(kind, "redis", "no", models=count, settings=settings)
 
 
 POPULARITY = Part("popularity", "With many models on one worker", _cases)

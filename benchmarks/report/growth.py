@@ -54,15 +54,16 @@ def backlog(results: Results) -> str:
 
 
 def popularity(results: Results) -> str:
-    """A row for each number of models."""
+    """A row for each number of models, with a process each and with one that they share."""
     rows = [
         [
-            case,
-            ranged(results.spread("popularity", _REDIS, case, _rate), count),
-            cut(results.spread("popularity", _REDIS, case, itemgetter("failed")), count),
-            cut(results.spread("popularity", _REDIS, case, _mebibytes), count),
+            f"{case}, {who.removeprefix('predictq ')}",
+            ranged(results.spread("popularity", who, case, _rate), count),
+            cut(results.spread("popularity", who, case, itemgetter("failed")), count),
+            cut(results.spread("popularity", who, case, _mebibytes), count),
         ]
         for case in results.cases("popularity")
+        for who in results.contenders("popularity")
     ]
     return table(["models", "requests/s", "failed", "memory of the worker, MiB"], rows)
 

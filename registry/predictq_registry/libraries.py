@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Final
 
 __all__ = ["differences", "libraries_of"]
@@ -27,7 +28,9 @@ def differences(libraries: Mapping[str, str]) -> list[str]:
     ]
 
 
+@cache
 def _installed(distribution: str) -> str | None:
+    """As it was when this process first asked, which is about when it was imported."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -1,6 +1,8 @@
 """More models than memory has room for, on demand: real workers, real runners, memory as the kernel counts it."""
 
+import os
 import random
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -80,3 +82,21 @@ def test_of_two_workers_the_one_that_holds_a_model_gets_its_requests(broker_url:
             assert all(ask(client, number) for number in few)
         loads = sum(worker.metric("predictq_loads_total") for worker in both)
         assert loads <= 1.5 * len(few)  # and not twice: each by the one who came first, but for a look at a bad moment
+
+
+def test_small_models_share_a_process_which_may_die_and_cost_nobody_an_answer(broker_url: str, many: str) -> None:
+    with (
+        workers(1, broker_url, many, models="*", memory_budget=BUDGET, share_below="1m") as (worker,),
+        Client(broker_url) as client,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        asked = [number for seed in range(2) for number in shuffled(seed)]
+        assert all(threads.map(lambda number: ask(client, number), asked))
+        assert worker.metric("predictq_resident_models ") == MODELS  # six times what fits with a process for each
+        (process,) = worker.runners()
+        assert held(worker) < BUDGET / 2
+        answers = threads.map(lambda number: ask(client, number), asked)
+        os.kill(process, signal.SIGKILL)
+        assert all(answers)
+        assert worker.metric("predictq_runner_restarts_total") >= 1
+        assert process not in worker.runners()

@@ -267,3 +267,33 @@ def test_a_connection_that_the_server_closed_while_it_was_idle_is_made_anew(brok
     send(broker, ask("b"))
     assert ids(receive(consumer)) == ["b"]
     consumer.close()
+
+
+# ── many queues ──
+
+
+def test_of_many_queues_one_that_is_removed_holds_up_none_and_is_made_anew(broker: Broker, raw: "redis.Redis") -> None:
+    consumer = broker.consumer("worker", lease=60.0)
+    models = [f"model-{number:02}" for number in range(40)]
+    wants = dict.fromkeys(models, Capacity(10))
+    assert list(consumer.receive(wants, 0)) == []
+    raw.delete(*raw.scan_iter(match="predictq:{model-07}:*"))
+    for model in models:
+        send(broker, ask(model, model=model))
+    found: list[str] = []
+    eventually(lambda: len(found.__iadd__(ids(consumer.receive(wants, 0.05)))) == len(models))
+    assert sorted(found) == models
+    consumer.close()
+
+
+def test_of_many_queues_one_that_is_something_else_holds_up_none(broker: Broker, raw: "redis.Redis") -> None:
+    consumer = broker.consumer("worker", lease=60.0)
+    models = [f"model-{number:02}" for number in range(40)]
+    wants = dict.fromkeys(models, Capacity(10))
+    raw.set("predictq:{model-07}:requests:normal", "a text")
+    for model in (model for model in models if model != "model-07"):
+        send(broker, ask(model, model=model))
+    found: list[str] = []
+    eventually(lambda: len(found.__iadd__(ids(consumer.receive(wants, 0.05)))) == len(models) - 1)
+    assert "model-07" not in found
+    consumer.close()

@@ -17,7 +17,9 @@ from predictq_worker.runner.messages import (
     predict_reply,
     read_load_reply,
     read_predict_reply,
+    read_replies,
     refusal_reply,
+    several_reply,
 )
 
 MOST_PARTS = 8
@@ -35,6 +37,7 @@ replies = st.one_of(
         load_reply
     ),
     st.text(max_size=90).map(refusal_reply),
+    st.lists(st.tuples(st.lists(answers, max_size=3), st.floats(0, 9)), min_size=2, max_size=3).map(several_reply),
 ).map(lambda buffers: b"".join(map(bytes, buffers)))
 
 values = st.recursive(
@@ -56,6 +59,8 @@ headers = st.fixed_dictionaries(
         "report": values
         | st.fixed_dictionaries(dict.fromkeys(("seconds", "rss", "memory", "warnings", "differences"), values)),
         "refused": values,
+        "replies": st.lists(st.fixed_dictionaries({"seconds": st.floats(), "failed": entries}) | values, max_size=3)
+        | values,
     },
 )
 
@@ -105,6 +110,12 @@ def judge(frame: Frame) -> None:
         for answer in predicted.answers:
             assert isinstance(answer, Ok | Failed)
             assert not isinstance(answer, Failed) or (answer.code is not Code.OK and len(answer.message) <= 2000)
+    for counts in ((1, len(frame.parts) - 1), (2, 0, 1)):
+        try:
+            several = read_replies(frame, counts)
+        except BadFrame:
+            continue
+        assert [len(predicted.answers) for predicted in several] == [*counts]
     try:
         report = read_load_reply(frame)
     except BadFrame:

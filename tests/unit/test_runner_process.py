@@ -218,7 +218,7 @@ def test_closing_does_not_wait_longer_than_its_grace_for_a_hanging_model(runner:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    while not runner._lock.locked():
+    while not runner._host._lock.locked():
         os.sched_yield()
     start = time.monotonic()
     runner.close(grace=0.2)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pytest
 from workers import eventually
@@ -29,6 +29,9 @@ class FakeRegistry:
         assert ref == "production"
         self.delay(model)
         return Route(self.versions.get(model, 1))
+
+    def routes(self, asked: Sequence[tuple[str, str]]) -> list[Route]:
+        return [self.route(*target) for target in asked]
 
     def earlier(self, _model: str, _ref: str) -> list[int]:
         """It named nothing before."""

@@ -100,6 +100,21 @@ def test_however_many_models_hang_only_a_few_threads_hang_with_them(registry: Ha
     assert len(registry.asked) == 4
 
 
+def test_many_routes_are_asked_for_together_and_each_has_its_answer_or_its_error(registry: HangingRegistry) -> None:
+    asked = [(f"model-{n:03}", "production") for n in range(120)]
+    asked[60] = ("unknown", "production")
+    found = bounded(registry, within=5.0).routes(asked)
+    assert isinstance(found[60], UnknownModel)
+    assert [route for route in found if route == Route(1)] == [Route(1)] * 119
+    assert registry.asked == [model for model, _ in asked]
+
+
+def test_a_route_that_hangs_leaves_those_asked_for_with_it_unknown_and_no_others(registry: HangingRegistry) -> None:
+    registry.hangs["model-060"] = threading.Event()
+    found = bounded(registry, within=0.2).routes([(f"model-{n:03}", "production") for n in range(120)])
+    assert [isinstance(route, StoreError) for route in found] == [False] * 50 + [True] * 50 + [False] * 20
+
+
 def test_what_the_registry_raises_is_raised(registry: HangingRegistry) -> None:
     with pytest.raises(UnknownModel):
         bounded(registry, within=5.0).route("unknown", "production")

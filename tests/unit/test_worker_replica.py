@@ -13,14 +13,17 @@ from predictq_broker import Code, Delivery, Outcome, Request
 from predictq_worker.batcher import Batcher, BatchLimits
 from predictq_worker.inference import Ok
 from predictq_worker.replica import Replica
-from predictq_worker.runner import Predicted, RunnerDied
+from predictq_worker.runner import Predicted, RunnerDied, RunnerGone
 from predictq_worker.work import Work
 
 
 class FakeRunner:
     """Answers everything with `[0]`; a batch of `hang` runs until the runner is closed, and `die` ends it."""
 
+    shared = False
+
     def __init__(self) -> None:
+        self.outstayed = False
         self.busy = threading.Event()
         self._closed = threading.Event()
 
@@ -30,6 +33,9 @@ class FakeRunner:
 
     def predict(self, _method: str, _content_type: str, bodies: list[bytes], _timeout: float) -> Predicted:
         self.busy.set()
+        if b"gone" in bodies and not self._closed.is_set():
+            self._closed.set()
+            raise RunnerGone("a neighbour ended it")
         if b"hang" in bodies:
             self._closed.wait(10)
         if not self.alive or b"die" in bodies:
@@ -37,7 +43,7 @@ class FakeRunner:
             raise RunnerDied("it is gone")
         return Predicted([Ok(b"[0]") for _ in bodies], 0.0)
 
-    def close(self, grace: float) -> None:
+    def close(self, grace: float = 1.0) -> None:
         del grace
         self._closed.set()
 
@@ -51,6 +57,7 @@ class Bench:
     def __init__(self) -> None:
         self.batcher = Batcher(BatchLimits(10, 1 << 20, 0.0))
         self.runners = [FakeRunner()]
+        self.next_runner = FakeRunner
         self.settled: list[Outcome] = []
         self.deaths: list[str] = []
         manifest: Any = SimpleNamespace(model="iris", version=1, digest="sha256:0")
@@ -69,7 +76,7 @@ class Bench:
         self.replica.start()
 
     def _start(self) -> Any:
-        self.runners.append(FakeRunner())
+        self.runners.append(self.next_runner())
         return self.runners[-1]
 
     def ask(self, body: bytes) -> None:
@@ -111,3 +118,25 @@ def test_a_runner_that_dies_by_itself_is_counted_and_replaced(bench: Bench) -> N
         eventually(lambda n=answered: len(bench.settled) == n, "it is answered")  # type: ignore[misc]  # bound now
     assert [outcome.result.status for outcome in bench.settled] == [Code.DEAD_LETTERED, Code.OK]
     assert (bench.deaths, len(bench.runners)) == (["iris"], 2)
+
+
+def test_a_batch_whose_process_a_neighbour_ended_is_answered_by_the_next_and_nobody_is_suspected(bench: Bench) -> None:
+    class Sturdy(FakeRunner):
+        def predict(self, _method: str, _content_type: str, bodies: list[bytes], _timeout: float) -> Predicted:
+            return Predicted([Ok(b"[0]") for _ in bodies], 0.0)
+
+    bench.next_runner = Sturdy
+    bench.ask(b"gone")
+    eventually(lambda: len(bench.settled) == 1, "it is answered")
+    assert [outcome.result.status for outcome in bench.settled] == [Code.OK]  # with one loss it would be buried
+    assert (bench.deaths, len(bench.runners)) == (["iris"], 2)
+
+
+def test_a_runner_that_kept_others_waiting_is_replaced_after_its_answer(bench: Bench) -> None:
+    bench.runners[0].outstayed = True
+    for answered in (1, 2):
+        bench.ask(b"%d" % answered)
+        eventually(lambda n=answered: len(bench.settled) == n, "it is answered")  # type: ignore[misc]  # bound now
+    assert [outcome.result.status for outcome in bench.settled] == [Code.OK, Code.OK]
+    assert not bench.runners[0].alive
+    assert (bench.deaths, len(bench.runners)) == ([], 2)

@@ -1,12 +1,22 @@
 """The registry as a worker asks it: every answer comes in time, or the registry counts as away."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Final, Literal, TypeVar
 
-from predictq_registry import ExperimentStore, Package, Registry, Report, Rollout, Route, Segment, StoreError
+from predictq_registry import (
+    ExperimentStore,
+    Package,
+    Registry,
+    RegistryError,
+    Report,
+    Rollout,
+    Route,
+    Segment,
+    StoreError,
+)
 
 __all__ = ["BoundedRegistry"]
 
@@ -15,7 +25,9 @@ T = TypeVar("T")
 _ANSWER: Final = 10.0
 """Seconds for what is small: a list of names, an alias table."""
 _HANGING_AT_MOST: Final = 4
-"""Of how many models a question may hang at once; until one of them ends, no other is asked."""
+"""How many questions may hang at once; until one of them ends, no other is asked."""
+_TOGETHER: Final = 50
+"""Routes that one question asks for: of a thousand models each would cost a thread."""
 
 
 class BoundedRegistry:
@@ -41,6 +53,26 @@ class BoundedRegistry:
     def route(self, model: str, ref: str) -> Route:
         """As `Registry.route`."""
         return self._within(self._answer_within, model, partial(self._registry.route, model, ref))
+
+    def routes(self, asked: Sequence[tuple[str, str]]) -> list[Route | Exception]:
+        """As `route`, for each of these models and refs; or why there is none."""
+        found: list[Route | Exception] = []
+        for first in range(0, len(asked), _TOGETHER):
+            some = asked[first : first + _TOGETHER]
+            try:
+                found += self._within(self._answer_within, f"{some[0][0]} and others", partial(self._routes, some))
+            except (RegistryError, OSError) as error:
+                found += [error] * len(some)
+        return found
+
+    def _routes(self, asked: Sequence[tuple[str, str]]) -> list[Route | Exception]:
+        return [self._route_or_why(model, ref) for model, ref in asked]
+
+    def _route_or_why(self, model: str, ref: str) -> Route | Exception:
+        try:
+            return self._registry.route(model, ref)
+        except (RegistryError, OSError) as error:
+            return error
 
     def earlier(self, model: str, ref: str) -> list[int]:
         """As `Registry.earlier`."""

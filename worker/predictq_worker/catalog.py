@@ -158,19 +158,17 @@ class Catalog:
     def follow(self) -> None:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""
         wanted: set[tuple[str, int]] = set()
-        for target, current in list(self._routes.items()):
-            wanted.update(self._follow(target, current))
+        led = list(self._routes.items())
+        for (target, current), route in zip(led, self._registry.routes([target for target, _ in led]), strict=True):
+            if not isinstance(route, Exception):  # one that is away, or an alias that was removed, stops nothing
+                wanted.update(self._follow(target, current, route))
         with self._lock:
             wanted.update(deployment.key for deployment in self._routes.values())
             self._deployments.drop_all_but(wanted)
         self._deployments.look()
 
-    def _follow(self, target: Target, current: Deployment) -> Collection[tuple[str, int]]:
-        """Begin to move one route, or move it, if it points elsewhere; the versions it needs, if we can know."""
-        try:
-            route = self._registry.route(*target)
-        except (RegistryError, OSError):
-            return ()  # a registry that is away, or an alias that was removed, stops nothing that serves
+    def _follow(self, target: Target, current: Deployment, route: Route) -> Collection[tuple[str, int]]:
+        """Begin to move one route, or move it, if it points elsewhere; the versions it needs."""
         wanted = [(target.model, route.version), *self._rollouts.follow(target, route, self)]
         self._move(target, current, route)
         return wanted
@@ -209,8 +207,8 @@ class Catalog:
             del self._routes[target]
 
     def hold(self, model: str, version: int) -> Deployment:
-        """As `Releases.hold`."""
-        return self._deployments.get(model, version)
+        """As `Releases.hold`: on trial, so where it harms no other."""
+        return self._deployments.get(model, version, alone=True)
 
     def drop(self, deployment: Deployment) -> None:
         """As `Releases.drop`."""

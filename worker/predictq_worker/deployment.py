@@ -24,9 +24,11 @@ class State(Enum):
 class Deployment:
     """A release that this worker loads or has loaded. Requests may be queued from the first moment."""
 
-    def __init__(self, model: str, version: int, batcher: Batcher) -> None:
+    def __init__(self, model: str, version: int, batcher: Batcher, *, alone: bool = False) -> None:
+        """`alone`: in processes of its own, though others share theirs."""
         self.model = model
         self.version = version
+        self.alone = alone
         self.batcher = batcher
         self.state = State.LOADING
         self.last_used = time.monotonic()

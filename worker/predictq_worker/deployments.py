@@ -70,8 +70,8 @@ class Deployments:
         )
         self._stopped = False
 
-    def get(self, model: str, version: int) -> Deployment:
-        """That release, which begins to load if it is not there.
+    def get(self, model: str, version: int, *, alone: bool = False) -> Deployment:
+        """That release, which begins to load if it is not there; then, if that is wanted, in processes of its own.
 
         Raises:
             ReleaseRefused: if it did not load, and may not be tried again yet.
@@ -82,7 +82,7 @@ class Deployments:
                 return deployment
             if reason := self.refusals.reason(model, version):
                 raise ReleaseRefused(reason)
-            deployment = Deployment(model, version, Batcher(self._batch_limits))
+            deployment = Deployment(model, version, Batcher(self._batch_limits), alone=alone)
             self._loads.put(deployment)
             self._all[deployment.key] = deployment  # not before it loads: there may be no thread to be had
             return deployment

@@ -11,7 +11,7 @@ from predictq_worker.deployment import Deployment
 from predictq_worker.inference import Limits
 from predictq_worker.metrics import Metrics
 from predictq_worker.replica import Replica, Settle
-from predictq_worker.runner import Nursery, ReleaseRefused, Runner, RunnerDied, RunnerKilled
+from predictq_worker.runner import Nursery, ReleaseRefused, Runner, RunnerDied, RunnerKilled, Sharing
 from predictq_worker.settings import WorkerSettings
 
 __all__ = ["Launcher"]
@@ -29,10 +29,14 @@ class Launcher:
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._nursery = nursery
         self._settle = settle
         self._metrics = metrics
-        self._limits = Limits(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows)
+        self._runners = Sharing(
+            nursery,
+            Limits(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows),
+            largest=settings.share_below,
+            load_timeout=settings.load_timeout,
+        )
 
     def launch(self, deployment: Deployment) -> None:
         """Bring `deployment` to serving.
@@ -48,21 +52,19 @@ class Launcher:
 
     def _launch(self, deployment: Deployment) -> None:
         package = self._registry.fetch(deployment.model, deployment.version)
-        deployment.serve(self._replicas(deployment, package, partial(self._start_runner, package)))
+        start_runner = partial(self._start_runner, package, deployment.alone)
+        deployment.serve(self._replicas(deployment, package, start_runner))
 
-    def _start_runner(self, package: Package) -> Runner:
+    def _start_runner(self, package: Package, alone: bool, place: int) -> Runner:  # noqa: FBT001  the same each time
         """One that dies while it loads may have been killed by others, so it is started again before that counts."""
         for _ in range(_TRIES - 1):
             try:
-                return self._try_to_start(package)
+                return self._runners.start(package, place, alone=alone)
             except RunnerKilled:
                 raise
             except RunnerDied:
                 continue
-        return self._try_to_start(package)
-
-    def _try_to_start(self, package: Package) -> Runner:
-        return Runner.start(self._nursery, package, self._limits, self._settings.load_timeout)
+        return self._runners.start(package, place, alone=alone)
 
     def _write_down(self, deployment: Deployment, why: str) -> None:
         """Where whoever published it looks; a registry that takes no notes leaves it at the log and the metrics."""
@@ -72,17 +74,22 @@ class Launcher:
             about = {"model": deployment.model, "version": deployment.version, "why": str(error)}
             _logger.info("the registry does not take the reason", extra=about)
 
-    def _replicas(self, deployment: Deployment, package: Package, start_runner: Callable[[], Runner]) -> list[Replica]:
+    def _replicas(
+        self, deployment: Deployment, package: Package, start_runner: Callable[[int], Runner]
+    ) -> list[Replica]:
         runners: list[Runner] = []
         try:
             while len(runners) < self._settings.runners:
-                runners.append(start_runner())
+                runners.append(start_runner(len(runners)))
         except BaseException:
             for runner in runners:
                 runner.close(grace=0.0)
             raise
         self._report(package, runners[0])
-        return [self._replica(deployment, package, runner, start_runner) for runner in runners]
+        return [
+            self._replica(deployment, package, runner, partial(start_runner, place))
+            for place, runner in enumerate(runners)
+        ]
 
     def _report(self, package: Package, runner: Runner) -> None:
         report, manifest = runner.loaded, package.manifest

@@ -11,7 +11,7 @@ from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
 from predictq_worker.batcher import Batch, Batcher
 from predictq_worker.inference import Failed, response_content_type
-from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, give_way
+from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, RunnerGone, give_way
 from predictq_worker.work import ON_TRIAL, Work, failure
 
 __all__ = ["Replica"]
@@ -19,6 +19,8 @@ __all__ = ["Replica"]
 _logger = logging.getLogger(__name__)
 _LOOK = 0.25
 """Seconds between two looks at an idle runner."""
+_LOOK_SHARED = 5.0
+"""The same where there may be thousands, all of which are loaded anew if their process ends."""
 
 StartRunner = Callable[[], Runner]
 Settle = Callable[[list[Outcome]], None]
@@ -78,9 +80,12 @@ class Replica:
         return runner.memory() if runner is not None and runner.alive else 0
 
     def give_way(self) -> None:
-        """Let the runner use only such time of the processors as nobody else wants; it can never be taken back."""
+        """Let the runner use only such time of the processors as nobody else wants; it can never be taken back.
+
+        One that shares its process goes on as the others there do.
+        """
         runner = self._runner
-        if runner is not None and runner.alive:
+        if runner is not None and runner.alive and not runner.shared:
             give_way(runner.pid)
 
     def kill(self) -> None:
@@ -92,7 +97,7 @@ class Replica:
 
     def _run(self) -> None:
         try:
-            while (batch := self._batcher.take(_LOOK)) is not None:
+            while (batch := self._batcher.take(self._look())) is not None:
                 self.busy = bool(batch.works)
                 self._replace_if_dead()
                 if outcomes := self._answer(batch):
@@ -101,6 +106,10 @@ class Replica:
         finally:
             if self._runner is not None:
                 self._runner.close(grace=1.0)
+
+    def _look(self) -> float:
+        runner = self._runner
+        return _LOOK_SHARED if runner is not None and runner.shared else _LOOK
 
     def _answer(self, batch: Batch) -> list[Outcome]:
         """One outcome for each request of the batch, whatever happens; a deadly one may come again, alone."""
@@ -148,13 +157,32 @@ class Replica:
         handed = time.monotonic()
         try:
             predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
+        except RunnerGone as end:
+            return self._anew(batch, str(end))
         except RunnerDied as death:
             return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
         reached("after_predict")
         rows = sum(work.delivery.request.rows for work in batch.works)
         self._batcher.sizing.observe(rows, time.monotonic() - handed)
         self._observe(self._manifest, rows, predicted.seconds)
+        if runner.outstayed:
+            self._move_out()
         return self._outcomes(batch, predicted, started)
+
+    def _anew(self, batch: Batch, why: str) -> list[Outcome]:
+        """Its process ended before it came to this batch, for whatever another release there did."""
+        if self._killed.is_set():
+            return []
+        self._mourn(f"the process that it shared ended: {why}", held=0)
+        return self._predict(batch)
+
+    def _move_out(self) -> None:
+        """The next runner has a process of its own."""
+        about = {"model": self._manifest.model, "version": self._manifest.version}
+        _logger.info("a release gets a process of its own", extra={**about, "why": "it kept others waiting"})
+        if self._runner is not None:
+            self._runner.close()
+            self._runner = None
 
     def _living_runner(self) -> Runner:
         """The runner, or a new one."""

@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from redis import exceptions as server
@@ -17,10 +18,12 @@ from predictq_broker.redis.connection import MAX_BLOCK
 from predictq_broker.redis.entries import Found, Place, tag_of
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
+from predictq_broker.redis.pace import Pace
 from predictq_broker.redis.parcels import is_parcel
 from predictq_broker.redis.pool import talk
+from predictq_broker.redis.rounds import Rounds
 from predictq_broker.redis.scripts import Scripts
-from predictq_broker.redis.server import Server, ask
+from predictq_broker.redis.server import Server
 from predictq_broker.redis.settling import Settling
 from predictq_broker.redis.waiting import Reads, until_new
 from predictq_broker.redis.watch import Queue
@@ -30,6 +33,7 @@ __all__ = ["RedisConsumer"]
 _logger = logging.getLogger(__name__)
 _WOKEN = 32
 """How many entries a blocked read takes at most: it cannot look at rows and bytes, the next read does."""
+_REMOVED = ("NOGROUP", "UNBLOCKED")
 _MOMENT = 0.02
 """Seconds in which we do not look for what was given back, if there was nothing before."""
 
@@ -56,6 +60,8 @@ class RedisConsumer:
         self._known = Known(where)
         self._reads = Reads(where)
         self._looked = _NEVER
+        self._rounds = Rounds()
+        self._pace = Pace()
         self._postponing = threading.Lock()
         self._postponed: list[Delivery] = []  # released, but in one parcel with others that we hold
 
@@ -70,18 +76,28 @@ class RedisConsumer:
 
     def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
         while True:
-            deliveries = self._look(wants, deadline)
+            many = self._are_many(wants)
+            deliveries = self._look(wants, deadline, many=many)
             left = deadline - time.monotonic()
+            if not many and (deliveries or left <= 0):
+                return deliveries
+            if wants := _without(wants, deliveries):
+                deliveries += self._sleep(wants, 0.0 if deliveries else min(left, MAX_BLOCK))
+            if not many and len(deliveries) >= _WOKEN:
+                return deliveries + self._take(_without(wants, deliveries))
             if deliveries or left <= 0 or not wants:
                 return deliveries
-            deliveries = self._sleep(wants, min(left, MAX_BLOCK))
-            if len(deliveries) >= _WOKEN:
-                return deliveries + self._take(_without(wants, deliveries))
-            if deliveries:
-                return deliveries
 
-    def _look(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
+    def _are_many(self, models: Collection[str]) -> bool:
+        """Whether one read of all is to tell what is new, and only a few are looked at one by one."""
+        if self._rounds.are_few(models):
+            return False
+        return len(self._where.together([Keys.of(model).leases for model in models])) == 1
+
+    def _look(self, wants: dict[str, Capacity], deadline: float, *, many: bool) -> list[Delivery]:
         """What waits, unless we looked a moment ago and may sleep now: a lone request is answered sooner so."""
+        if many:
+            return self._take(wants, self._rounds.choose(wants, self._is_known))
         now, (when, models, consumer) = time.monotonic(), self._looked
         may_sleep = now < when + _MOMENT < deadline and consumer == self._leased.consumer
         if may_sleep and all(model in models for model in wants):
@@ -90,10 +106,10 @@ class RedisConsumer:
         self._looked = _NEVER if deliveries else _Look(now, frozenset(wants), self._leased.consumer)
         return deliveries
 
-    def _take(self, wants: dict[str, Capacity]) -> list[Delivery]:
-        """What waits; a queue that is broken is left out of `wants`, unless it is the only one."""
+    def _take(self, wants: dict[str, Capacity], models: Sequence[str] | None = None) -> list[Delivery]:
+        """What waits, for all or these; a queue that is broken is left out of `wants`, unless it is the only one."""
         deliveries: list[Delivery] = []
-        models = list(wants)
+        models = list(wants) if models is None else models
         for model in models:
             try:
                 deliveries += self._take_from(model, wants[model])
@@ -109,6 +125,9 @@ class RedisConsumer:
         kept = [delivery for delivery in deliveries if tag_of(delivery).entry.consumer == self._leased.consumer]
         return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
 
+    def _is_known(self, model: str) -> bool:
+        return self._leased.has_joined(_queue(model))
+
     def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
         queue = _queue(model)
         now, handed, consumer = self._leased.receive(queue, capacity)
@@ -119,13 +138,17 @@ class RedisConsumer:
         streams = {stream: (model, n) for model in wants for n, stream in enumerate(Keys.of(model).streams, 1)}
         if len(self._where.together(list(streams))) > 1:
             return self._sleep_apart(wants, list(streams), wait)
+        self._pace.keep(len(streams), wait)
         count = min(_WOKEN, *(capacity.requests for capacity in wants.values()))
+        block = ("BLOCK", max(round(wait * 1000), 1)) if wait > 0 else ()
         consumer = self._leased.reader
-        read = ("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, "BLOCK", max(round(wait * 1000), 1))
+        read = ("XREADGROUP", "GROUP", WORKERS, consumer, "COUNT", count, *block)
         where = self._where.at(next(iter(streams)))
         reply, clock = talk(where, (*read, "STREAMS", *streams, *(">" for _ in streams)), ("TIME",))
-        if isinstance(reply, server.ResponseError) and str(reply).startswith(("NOGROUP", "UNBLOCKED")):
-            return []  # the queue was removed under us; the next read makes it anew
+        if isinstance(reply, server.ResponseError) and _is_of_one_queue(reply, wants):
+            self._looked = _NEVER
+            self._rounds.must(wants)
+            return []  # a queue was removed under us, or broken; the next read makes it anew, or does without it
         if isinstance(reply, Exception):
             raise reply
         return self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
@@ -140,32 +163,43 @@ class RedisConsumer:
     ) -> list[Delivery]:
         now = int(clock[0]) + int(clock[1]) / 1e6
         deliveries: list[Delivery] = []
-        for stream, entries in reply:
-            model, number = streams[stream.decode()]
-            keys = Keys.of(model)
-            handed = (number, 1, entries, *self._states(keys.parcels, number, entries))
-            deliveries += to_deliveries(model, [handed], consumer, keys.leases, now)
+        found = [(*streams[stream.decode()], entries) for stream, entries in reply]
+        states = self._states(found)
+        for model, number, entries in found:
+            told = [states.get((model, number, name), b"") for name, _ in entries]
+            handed = (number, 1, entries, told) if any(told) else (number, 1, entries)
+            deliveries += to_deliveries(model, [handed], consumer, Keys.of(model).leases, now)
         return deliveries
 
-    def _states(self, parcels: str, number: int, entries: Sequence[Found]) -> tuple[Sequence[bytes], ...]:
-        """What a blocked read does not tell: the states of the parcels, if there are any."""
-        places = [f"{number}:{name.decode()}" for name, fields in entries if is_parcel(fields)]
-        if not places:
-            return ()
-        states = iter(ask(self._where, parcels, "HMGET", parcels, *places))
-        return ([next(states) or b"" if is_parcel(fields) else b"" for _, fields in entries],)
+    def _states(self, found: Sequence[tuple[str, int, Sequence[Found]]]) -> dict[tuple[str, int, bytes], bytes]:
+        """What a blocked read does not tell: the state of each parcel among the entries, by model, stream and name."""
+        parcels = [
+            (model, number, name) for model, number, entries in found for name, fields in entries if is_parcel(fields)
+        ]
+        if not parcels:
+            return {}
+        asked = [
+            ("HMGET", Keys.of(model).parcels, *(f"{number}:{name.decode()}" for _, number, name in group))
+            for model, group in groupby(parcels, key=itemgetter(0))
+        ]
+        replies = talk(self._where.at(Keys.of(parcels[0][0]).parcels), *asked)
+        if failed := next((reply for reply in replies if isinstance(reply, Exception)), None):
+            raise failed
+        return dict(zip(parcels, (state or b"" for state in chain.from_iterable(replies)), strict=True))
 
     def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
         """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
+        room = dict(wants)
         fitting: list[Delivery] = []
+        rest: list[Delivery] = []
         for _, group in groupby(deliveries, key=_entry):
             together = list(group)
-            if together[0].request.model not in wants:
-                break
-            fitting += together
-            wants = _without(wants, together)
-        if len(fitting) < len(deliveries):
-            self._give_back(deliveries[len(fitting) :])
+            requests = [delivery.request for delivery in together]
+            capacity = room[requests[0].model]
+            (fitting if capacity.any else rest).extend(together)
+            room[requests[0].model] = capacity.after(*requests)
+        if rest:
+            self._give_back(rest)
         return fitting
 
     def renew(self) -> int:
@@ -190,6 +224,7 @@ class RedisConsumer:
     def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         """Give back their entries; of a parcel in which others are held, only when they are not any more."""
         self._looked = _NEVER
+        self._rounds.must({delivery.request.model for delivery in deliveries})
         tags = [tag_of(delivery) for delivery in deliveries]
         staying: Collection[Place] = self._leased.places_but(tags) if any(tag.entry.left for tag in tags) else ()
         later = [delivery for delivery in deliveries if tag_of(delivery).place in staying]
@@ -231,6 +266,11 @@ def _without(wants: Mapping[str, Capacity], deliveries: Sequence[Delivery]) -> d
         if model in left:
             left[model] = left[model].after(*group)
     return {model: capacity for model, capacity in left.items() if capacity.any}
+
+
+def _is_of_one_queue(error: server.ResponseError, wants: Mapping[str, Capacity]) -> bool:
+    """Whether a queue was removed, or is none, and if so there are others."""
+    return str(error).startswith(_REMOVED) or (str(error).startswith("WRONGTYPE") and len(wants) > 1)
 
 
 def _queue(model: str) -> Queue:

@@ -16,6 +16,7 @@ from predictq_broker.port import Limits
 from predictq_broker.redis.connection import MAX_BLOCK, command
 from predictq_broker.redis.entries import as_map
 from predictq_broker.redis.keys import Keys
+from predictq_broker.redis.pace import Pace
 from predictq_broker.redis.parcels import COMMON, BadParcel, is_parcel, unpacked
 from predictq_broker.redis.pool import Words, talk
 from predictq_broker.redis.server import Server, ask
@@ -47,6 +48,7 @@ class RedisInbox:
     def __init__(self, where: Server, limits: Limits) -> None:
         self._where = where
         self._reads = Reads(where)
+        self._pace = Pace()
         self._ttl = limits.inbox_ttl
         self._name = _BUNDLE + new_inbox_name().removeprefix(INBOX_PREFIX)
         self._changed = threading.Condition()
@@ -90,6 +92,7 @@ class RedisInbox:
                 if self._closed or not self._streams:
                     return []
                 streams = self._streams
+            self._pace.keep(len(streams), left)
             with self._where.trying("read results"):
                 results = self._results(streams, min(left, MAX_BLOCK))
             if results or time.monotonic() >= deadline:

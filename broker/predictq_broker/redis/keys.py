@@ -33,7 +33,7 @@ class Keys(NamedTuple):
     dead: str
 
     @staticmethod
-    @lru_cache(maxsize=1024)
+    @lru_cache(maxsize=1 << 14)
     def of(model: str) -> "Keys":
         """The keys of `model`; its name is the hash tag."""
         prefix = f"predictq:{{{model}}}:"

@@ -5,8 +5,9 @@ Requests and results are handed out the same way, so workers and subscribers sha
 
 import threading
 import uuid
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Protocol
 
 from predictq_broker.errors import BrokerError
@@ -22,6 +23,8 @@ from predictq_broker.redis.watch import Queue, Watch
 __all__ = ["Held", "Leased"]
 
 _EVERY = 1_000_000
+_AT_ONCE = 64
+"""Queues that one round trip looks at."""
 _NEVER = -1
 
 
@@ -76,6 +79,10 @@ class Leased:
                 self._joined.add(queue)
         now = int(reply[0]) + int(reply[1]) / 1e6
         return now, reply[2:], consumer
+
+    def has_joined(self, queue: Queue) -> bool:
+        """Whether it was read from here, and still counts on our lease."""
+        return queue in self._joined
 
     @contextmanager
     def reading(self, what: str) -> Generator[None]:
@@ -178,19 +185,34 @@ class Leased:
     def reclaim(self) -> int:
         """Fence whoever stands still on a queue of ours, and give back what they held."""
         with self._where.trying("reclaim from the dead"):
-            return sum(self._reclaim(queue) for queue in list(self._joined))
+            beats = self._beats({queue.leases: queue for queue in self._joined})
+            return sum(self._reclaim(queue, others) for queue, others in beats.items())
 
-    def _reclaim(self, queue: Queue) -> int:
-        beats = self._beats(queue)
+    def _reclaim(self, queue: Queue, beats: Mapping[str, str]) -> int:
         return sum(self._fence(queue, consumer, beat) for consumer, beat in self._watch.still(queue, beats))
 
-    def _beats(self, queue: Queue) -> dict[str, str]:
-        """Every other consumer with its heartbeat; '' for one that holds entries without a lease."""
-        pipeline = self._where.at(queue.leases).pipeline(transaction=False)
-        pipeline.hgetall(queue.leases)
-        for stream in queue.streams:
-            command(pipeline, "XINFO CONSUMERS", stream, self._group)
-        heartbeats, *consumers = pipeline.execute(raise_on_error=False)
+    def _beats(self, queues: Mapping[str, Queue]) -> dict[Queue, dict[str, str]]:
+        """By queue, every other consumer with its heartbeat; '' for one that holds entries without a lease."""
+        beats: dict[Queue, dict[str, str]] = {}
+        for together in self._where.together(list(queues)):
+            for first in range(0, len(together), _AT_ONCE):
+                some = [queues[leases] for leases in together[first : first + _AT_ONCE]]
+                replies = iter(self._looked_at(some))
+                beats |= {
+                    queue: self._others(next(replies), list(islice(replies, len(queue.streams)))) for queue in some
+                }
+        return beats
+
+    def _looked_at(self, queues: Sequence[Queue]) -> list[Any]:
+        """Of each queue its leases, then the consumers of each of its streams."""
+        pipeline = self._where.at(queues[0].leases).pipeline(transaction=False)
+        for queue in queues:
+            pipeline.hgetall(queue.leases)
+            for stream in queue.streams:
+                command(pipeline, "XINFO CONSUMERS", stream, self._group)
+        return list(pipeline.execute(raise_on_error=False))
+
+    def _others(self, heartbeats: Any, consumers: list[Any]) -> dict[str, str]:
         beats = dict.fromkeys(_holding(consumers), "")
         if not absent(heartbeats):
             beats |= {name.decode(): beat.decode() for name, beat in heartbeats.items()}

@@ -1,6 +1,7 @@
 """Who is alive: the heartbeats of the consumers of a queue, watched on our own monotonic clock."""
 
 import time
+from collections.abc import Mapping
 from typing import NamedTuple
 
 __all__ = ["Queue", "Watch"]
@@ -34,7 +35,7 @@ class Watch:
         self._stands: dict[str, dict[str, Stand]] = {}
         self._looked: dict[str, float] = {}
 
-    def still(self, queue: Queue, beats: dict[str, str]) -> list[tuple[str, str]]:
+    def still(self, queue: Queue, beats: Mapping[str, str]) -> list[tuple[str, str]]:
         """The consumers of `queue`, with their heartbeat, that have not moved for the length of their lease.
 
         A look that comes late counts for half a lease at most: if we slept, or the server was away, so may they

@@ -2,11 +2,12 @@
 
 RunnerError
 ├── RunnerDied        the process is gone
+│   ├── RunnerGone    nobody can tell who was the cause, or it was not this one
 │   └── RunnerKilled  we killed it, because it hung or broke the protocol
 └── ReleaseRefused    the release must not serve: its bytes, its signature or its golden rows are wrong
 """
 
-__all__ = ["ReleaseRefused", "RunnerDied", "RunnerError", "RunnerKilled"]
+__all__ = ["ReleaseRefused", "RunnerDied", "RunnerError", "RunnerGone", "RunnerKilled"]
 
 
 class RunnerError(Exception):
@@ -23,6 +24,10 @@ class RunnerError(Exception):
 
 class RunnerDied(RunnerError):
     """The runner's process is gone; what it held was not answered. Another one may be started."""
+
+
+class RunnerGone(RunnerDied):
+    """It ended before this was asked of it, or while others asked at the same time: ask again, of another one."""
 
 
 class RunnerKilled(RunnerDied):

@@ -16,6 +16,7 @@ from typing import Final
 __all__ = [
     "arm_lifeline",
     "die_before_the_parent",
+    "give_memory_back",
     "give_way",
     "keep_freed_memory",
     "kill_group",
@@ -69,6 +70,12 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _KEPT)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
+
+
+def give_memory_back() -> None:
+    """Have malloc give the kernel what is free at the moment. Without glibc nothing happens."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def rss_of(pid: int) -> int:

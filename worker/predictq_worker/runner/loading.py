@@ -18,7 +18,9 @@ from predictq_worker.runner.messages import LoadReport
 __all__ = ["load_release"]
 
 _WARM_UP_SIZES = (1, 2, 32)
-"""Batches to predict before the first request comes: models and BLAS choose other paths by size."""
+"""Batches to predict before the first request comes: models and BLAS choose other paths by size. The methods that a
+release has beside its first do the same again as a rule, and once will do.
+"""
 _MOST_SENTENCES = 20
 
 
@@ -59,8 +61,9 @@ def _warm_up(loaded: Loaded, limits: Limits) -> None:
     if golden is None or not golden.rows:
         return
     bodies = [orjson.dumps([row]) for row in golden.rows]
-    for method in loaded.manifest.methods:
-        for size in _WARM_UP_SIZES:
+    first, *others = loaded.manifest.methods
+    for method, sizes in ((first, _WARM_UP_SIZES), *((other, _WARM_UP_SIZES[:1]) for other in others)):
+        for size in sizes:
             repeated = [bodies[index % len(bodies)] for index in range(size)]
             predict_batch(loaded, method, JSON, repeated, limits)
 

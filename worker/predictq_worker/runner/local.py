@@ -20,7 +20,12 @@ class LocalRunner:
 
     Attributes:
         loaded: What loading the release showed.
+        shared: False: a process of its own would be no other than this one.
+        outstayed: False, for the same reason.
     """
+
+    shared: Final = False
+    outstayed: Final = False
 
     def __init__(self, loaded: Loaded, report: LoadReport, limits: Limits) -> None:
         """A runner of what `load_release` gave; `start` does both."""

@@ -1,10 +1,10 @@
-"""What a runner process does: take one release, answer batches for it, and end when the parent says so or is gone."""
+"""What a runner process does: take releases, answer batches for them, and end when the parent says so or is gone."""
 
 import gc
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,19 +12,30 @@ import numpy as np
 from predictq_broker.failpoints import reached
 from predictq_registry import InvalidRelease, Loaded
 from predictq_sandbox import be_alone, deny_writing
-from predictq_worker.inference import Limits, predict_batch
+from predictq_worker.inference import Answer, Limits, predict_batch
 from predictq_worker.runner.errors import ReleaseRefused
 from predictq_worker.runner.frames import Buffer, Frame, read_frame, write_buffers
-from predictq_worker.runner.linux import arm_lifeline, die_before_the_parent, keep_freed_memory, set_name
+from predictq_worker.runner.linux import (
+    arm_lifeline,
+    die_before_the_parent,
+    give_memory_back,
+    keep_freed_memory,
+    set_name,
+)
 from predictq_worker.runner.loading import load_release
 from predictq_worker.runner.messages import (
+    FORGET,
     LOAD,
     PREDICT,
+    SEVERAL,
+    forgotten_reply,
     load_reply,
     operation,
     predict_reply,
     read_load,
+    read_several,
     refusal_reply,
+    several_reply,
 )
 from predictq_worker.runner.scratch import own_folder
 
@@ -37,10 +48,14 @@ _ANY_SIZE: Final = 1 << 48
 
 
 class _Holding(NamedTuple):
-    """The one release this process holds."""
+    """A release this process holds."""
 
     loaded: Loaded
     limits: Limits
+
+
+_Held = dict[int, _Holding]
+"""By the number that the parent gave them."""
 
 
 def run(channel: int, lifeline: int) -> int:
@@ -62,41 +77,68 @@ def run(channel: int, lifeline: int) -> int:
 
 
 def _serve(connection: socket.socket) -> None:
-    holding = _load(connection)
-    while holding is not None and _answer(connection, holding):
-        pass
+    """Answer each frame, until one asks for an end."""
+    held: _Held = {}
+    while True:
+        frame = _receive(connection)
+        answer = _ANSWERS.get(operation(frame))
+        if answer is None:
+            return
+        reply = answer(frame, held)
+        write_buffers(connection.sendmsg, reply)
+        del frame, reply  # so that they need not be held beside the next
 
 
-def _load(connection: socket.socket) -> _Holding | None:
+def _load(frame: Frame, held: _Held) -> list[Buffer]:
     """Take the release the parent sends, or say why not."""
-    frame = _receive(connection)
-    if operation(frame) != LOAD:
-        return None
     try:
-        package, limits, trust = read_load(frame)
+        package, limits, trust, shared = read_load(frame)
         loaded, report = load_release(package, limits, trust)
     except (InvalidRelease, ReleaseRefused) as error:
-        _send(connection, refusal_reply(str(error)))
-        return None
-    set_name(f"pq {package.manifest.version} {package.manifest.model}")
-    del frame, package
+        return refusal_reply(str(error))
+    held[frame.header["release"]] = _Holding(loaded, limits)
+    if shared:
+        set_name("pq shared")
+    else:
+        set_name(f"pq {package.manifest.version} {package.manifest.model}")
+        gc.collect()
+        gc.freeze()  # the model lives as long as this process: the collector need not walk it again
+    return load_reply(report)
+
+
+def _forget(frame: Frame, held: _Held) -> list[Buffer]:
+    for number in frame.header["releases"]:
+        held.pop(number, None)
     gc.collect()
-    gc.freeze()  # the model lives as long as this process: the collector need not walk it again
-    _send(connection, load_reply(report))
-    return _Holding(loaded, limits)
+    give_memory_back()
+    return forgotten_reply()
 
 
-def _answer(connection: socket.socket, holding: _Holding) -> bool:
-    """Answer one batch; False if the parent wants an end."""
-    frame = _receive(connection)
-    if operation(frame) != PREDICT:
-        return False
+def _predict(frame: Frame, held: _Held) -> list[Buffer]:
+    """Answer one batch."""
+    return predict_reply(*_answers(frame, held))
+
+
+def _several(frame: Frame, held: _Held) -> list[Buffer]:
+    """Answer a batch of each of several releases."""
+    return several_reply([_answers(question, held) for question in read_several(frame)])
+
+
+def _answers(question: Frame, held: _Held) -> tuple[list[Answer], float]:
     start = time.perf_counter()
-    method, content_type = frame.header["method"], frame.header["content_type"]
-    answers = predict_batch(holding.loaded, method, content_type, frame.parts, holding.limits)
+    loaded, limits = held[question.header["release"]]
+    method, content_type = question.header["method"], question.header["content_type"]
+    answers = predict_batch(loaded, method, content_type, question.parts, limits)
     reached("in_predict")
-    _send(connection, predict_reply(answers, time.perf_counter() - start))
-    return True
+    return answers, time.perf_counter() - start
+
+
+_ANSWERS: Final[Mapping[str, Callable[[Frame, _Held], list[Buffer]]]] = {
+    LOAD: _load,
+    PREDICT: _predict,
+    SEVERAL: _several,
+    FORGET: _forget,
+}
 
 
 def _receive(connection: socket.socket) -> Frame:
@@ -111,7 +153,3 @@ def _receiver(connection: socket.socket) -> Callable[[memoryview], int]:
         return count
 
     return receive
-
-
-def _send(connection: socket.socket, buffers: list[Buffer]) -> None:
-    write_buffers(connection.sendmsg, buffers)

@@ -1,0 +1,197 @@
+"""The parent's side of one child process, and the releases it holds: as a rule one, and many where they share it."""
+
+import contextlib
+import itertools
+import math
+import threading
+import time
+from collections.abc import Generator, Sequence
+from typing import Final
+
+from predictq_worker.runner.child_process import ChildProcess
+from predictq_worker.runner.combining import Combiner
+from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerGone, RunnerKilled
+from predictq_worker.runner.frames import BadFrame
+from predictq_worker.runner.linux import private_of, rss_of
+from predictq_worker.runner.messages import (
+    Load,
+    LoadReport,
+    Predicted,
+    Question,
+    forget_frame,
+    load_frame,
+    predict_frame,
+    read_load_reply,
+    read_replies,
+    stop_frame,
+)
+from predictq_worker.runner.nursery_handle import Nursery
+
+__all__ = ["Host"]
+
+_NATURAL_END: Final = 0.5
+"""Seconds between a process's closing its socket and its end, before it is killed."""
+_FORGETS_WITHIN: Final = 10.0
+
+
+class Host:
+    """A process that is asked one thing at a time, from any thread. It ends with the last release that it holds.
+
+    Attributes:
+        pid: The process.
+    """
+
+    def __init__(self, nursery: Nursery, *, shared: bool = False) -> None:
+        """A process out of `nursery` that holds nothing yet, and may hold several releases if it is `shared`.
+
+        Raises:
+            RunnerDied: if there is none to be had.
+        """
+        self._child: Final = ChildProcess.fork(nursery)
+        self.pid: Final = self._child.pid
+        self._lock: Final = threading.Lock()
+        self._numbers: Final = itertools.count()
+        self._held: Final[set[int]] = set()
+        self._to_forget: Final[set[int]] = set()
+        self._asked: frozenset[int] = frozenset()
+        """The releases whose questions are on their way."""
+        self._combiner: Final = Combiner(self._ask) if shared else None
+        self._latest = LoadReport(0.0, 0)
+        self._ended: str | None = None
+
+    def load(self, load: Load, timeout: float) -> tuple[int, LoadReport]:
+        """Load a release, check it and warm it up; returns the number that it has here, and what that showed.
+
+        Raises:
+            ReleaseRefused: if it must not serve; then it is not here.
+            RunnerGone: if the process had ended before.
+            RunnerKilled: if it took longer than `timeout` seconds.
+            RunnerDied: if the process died meanwhile, of it or of something else.
+        """
+        number = next(self._numbers)
+        with self._conversation(frozenset({number}), timeout) as deadline:
+            outcome = read_load_reply(self._child.channel.ask(load_frame(number, load), deadline, 0, 0))
+            if isinstance(outcome, LoadReport):
+                self._held.add(number)
+                self._latest = outcome
+        if isinstance(outcome, str):
+            self.forget(number)
+            raise ReleaseRefused(outcome)
+        return number, outcome
+
+    def predict(self, question: Question, *, alone: bool = True) -> Predicted:
+        """One release's answer to each body, in order.
+
+        Args:
+            question: The batch.
+            alone: Whether this is asked for itself; else with those that other threads ask at the same time.
+
+        Raises:
+            RunnerGone: if the process had ended before, or ended while it was asked several questions at once.
+            RunnerDied: if it ended of this one, or was killed since it did not answer in time.
+        """
+        if self._combiner is None:
+            return self._ask([question])[0]
+        return self._combiner.ask(question, alone=alone)
+
+    def _ask(self, questions: Sequence[Question]) -> list[Predicted]:
+        asked = frozenset(question.number for question in questions)
+        with self._conversation(asked, questions[0].timeout) as deadline:
+            if not all(question.number in self._held for question in questions):
+                raise RunnerGone("closed")
+            counts = [len(question.bodies) for question in questions]
+            most_bytes = sum(question.most_bytes for question in questions)
+            reply = self._child.channel.ask(predict_frame(questions), deadline, sum(counts), most_bytes)
+            return read_replies(reply, counts)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._ended is None and not self._child.is_gone(0)
+
+    @property
+    def count(self) -> int:
+        """How many releases it holds."""
+        return len(self._held)
+
+    def memory(self) -> int:
+        """Bytes that the process shares with nobody; 0 once it has ended. Takes milliseconds."""
+        if self._ended is not None:
+            return 0
+        private = private_of(self.pid)
+        if private is None:  # it hides: what it said itself, and what it grew by since
+            return max(self._latest.memory + rss_of(self.pid) - self._latest.rss, 0)
+        return private
+
+    def forget(self, number: int, grace: float = 1.0) -> None:
+        """Let that release finish what runs within `grace` seconds, then give its memory back: it is free on return.
+
+        If others keep the process busy for longer, it is free once they are done.
+        """
+        self._held.discard(number)
+        self._to_forget.add(number)
+        ours = self._lock.acquire(timeout=grace)
+        if not ours and number in self._asked:
+            self._child.kill()
+            ours = self._lock.acquire()
+        if ours:
+            try:
+                self._let_go(grace)
+            finally:
+                self._lock.release()
+
+    def _let_go(self, grace: float) -> None:
+        """Tell the process what it need not hold any more, or let it end if that is all."""
+        if self._ended is not None:
+            return
+        with contextlib.suppress(EOFError, TimeoutError, BadFrame):
+            if self._held:
+                self._say_forgotten(time.monotonic() + _FORGETS_WITHIN)
+                return
+            self._child.channel.tell(stop_frame(), time.monotonic() + grace)
+            self._child.is_gone(grace)
+        self._end("closed")
+
+    def _say_forgotten(self, deadline: float) -> None:
+        numbers = list(self._to_forget)
+        self._child.channel.ask(forget_frame(numbers), deadline, 0, 0)
+        self._to_forget.difference_update(numbers)
+
+    @contextlib.contextmanager
+    def _conversation(self, asked: frozenset[int], timeout: float | None) -> Generator[float]:
+        """The deadline of one question and its answer; whatever breaks it off is the end of the process."""
+        with self._lock:
+            if self._ended is not None:
+                raise RunnerGone(self._ended)
+            self._asked = asked
+            try:
+                deadline = math.inf if timeout is None else time.monotonic() + timeout
+                if self._to_forget:  # by somebody who could not wait
+                    self._say_forgotten(deadline)
+                yield deadline
+            except (TimeoutError, BadFrame, EOFError) as error:
+                verdict = self._verdict(error, timeout)
+                how = self._end(verdict)
+                raise (RunnerKilled(how) if verdict else RunnerDied(how)) from None
+            except RunnerGone:
+                raise
+            except BaseException:
+                self._end("killed: the one who asked was interrupted")
+                raise
+            finally:
+                self._asked = frozenset()
+
+    def _verdict(self, error: Exception, timeout: float | None) -> str | None:
+        """Why we kill it; None if it ended by itself."""
+        match error:
+            case TimeoutError():
+                return f"killed: no answer within {timeout:g} s"
+            case BadFrame():
+                return f"killed: it broke the protocol: {error}"
+            case _:
+                return None if self._child.is_gone(_NATURAL_END) else "killed: it closed its socket"
+
+    def _end(self, verdict: str | None) -> str:
+        how = self._child.bury()
+        self._ended = verdict or how
+        return self._ended
