@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,17 @@ from predictq_registry import Registry
 
 if TYPE_CHECKING:
     from s3 import S3Server
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that keep every core busy and files that mostly wait take turns: run side by side, they do not idle."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    busy = [path for path in files if path.parent.name in {"faults", "acceptance"}]
+    others = [path for path in files if path not in busy]
+    turns = [path for pair in zip_longest(busy, others) for path in pair if path]
+    items[:] = [item for path in turns for item in files[path]]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,11 +29,15 @@ def python_env(**variables: str) -> dict[str, str]:
 
 
 def eventually(condition: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
-    """Wait until `condition()` is true, and return what it returned; fail with `what` if it never is."""
-    end = time.monotonic() + timeout
+    """Wait until `condition()` is true, and return what it returned; fail with `what` if it never is.
+
+    It is asked less often the longer it takes: asking is work too, for those who are waited for most of all.
+    """
+    began = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < end, f"never happened in {timeout} s: {what}"
-        time.sleep(0.01)
+        waited = time.monotonic() - began
+        assert waited < timeout, f"never happened in {timeout} s: {what}"
+        time.sleep(min(max(waited / 10, 0.01), 0.1))
     return found
 
 

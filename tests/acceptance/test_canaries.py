@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 from bad import EXAMINED, Crashing, Failing, Greedy, Sluggish, Wrong
 from models import Iris
-from rolling_out import begin, broker_url, meanwhile, reasons, registry, traffic, two
+from rolling_on import as_before, broker_url, folder, registry, traffic, two
+from rolling_out import begin, meanwhile, reasons
 from traffic import Traffic
 from workers import eventually
 
 from predictq_registry import Registry, point
 
-__all__ = ["broker_url", "registry", "traffic", "two"]
+__all__ = ["as_before", "broker_url", "folder", "registry", "traffic", "two"]
 
 
 def publish(registry: Registry, trained: Iris, model: Any) -> int:
@@ -19,7 +20,6 @@ def publish(registry: Registry, trained: Iris, model: Any) -> int:
     return registry.publish("iris", model, sample=trained.rows[:EXAMINED]).version
 
 
-@pytest.mark.usefixtures("two")
 def test_a_good_release_gets_a_growing_share_of_the_keys_and_is_promoted(
     registry: Registry, traffic: Traffic, trained: Iris
 ) -> None:
@@ -41,7 +41,6 @@ def test_a_good_release_gets_a_growing_share_of_the_keys_and_is_promoted(
     assert traffic.end() == []
 
 
-@pytest.mark.usefixtures("two")
 @pytest.mark.parametrize(
     ("kind", "guard"),
     [

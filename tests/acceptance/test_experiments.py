@@ -1,16 +1,17 @@
 """An A/B experiment from its beginning to its report, through real workers and the command line."""
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from rolling_out import begin, broker_url, registry, two
-from workers import eventually, python_env, workers
+from workers import eventually, workers
 
 from predictq import Client, InvalidInput
+from predictq_cli.__main__ import run
 from predictq_registry import Registry, point
 
 __all__ = ["broker_url", "registry", "two"]
@@ -20,11 +21,11 @@ ROW = [[5.1, 3.5, 1.4, 0.2]]
 
 def reported(registry: Registry) -> dict[str, dict[str, float]]:
     """What the command says."""
-    command = [sys.executable, "-m", "predictq_cli", "experiment", "report", "iris", "--json"]
-    command += ["--registry", registry.url]
-    ran = subprocess.run(command, env=python_env(), capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return dict(json.loads(ran.stdout))
+    written = io.BytesIO()
+    with contextlib.redirect_stdout(io.TextIOWrapper(written, "utf-8", write_through=True)) as told:
+        assert run(["experiment", "report", "iris", "--json", "--registry", registry.url]) == 0
+        told.detach()
+    return dict(json.loads(written.getvalue()))
 
 
 @pytest.mark.usefixtures("two")

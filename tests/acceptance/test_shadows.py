@@ -9,13 +9,14 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from bad import EXAMINED, Crashing, Greedy
 from models import Iris
-from rolling_out import begin, broker_url, meanwhile, reasons, registry, traffic, two
+from rolling_on import as_before, broker_url, folder, niceness, registry, traffic, two
+from rolling_out import begin, meanwhile, reasons
 from traffic import Traffic
 from workers import WorkerProcess, eventually, python_env
 
 from predictq_registry import Comparison, Registry, together
 
-__all__ = ["broker_url", "registry", "traffic", "two"]
+__all__ = ["as_before", "broker_url", "folder", "registry", "traffic", "two"]
 
 
 class Partly:
@@ -31,10 +32,6 @@ class Partly:
 
 def compared(registry: Registry, began: int) -> Comparison:
     return together(registry.observations("iris", began).read()).comparison
-
-
-def niceness(pid: int) -> int:
-    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def test_a_shadow_answers_nobody_and_is_compared_by_id(

@@ -4,6 +4,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from models import Iris
 from servers import RedisServer
 from slow import Slow
@@ -14,8 +15,11 @@ from predictq_broker import Capacity, Request, connect
 from predictq_registry import Registry
 
 ROW = [5.1, 3.5, 1.4, 0.2]
+one_broker = pytest.mark.parametrize("broker_url", ["sqlite"], indirect=True)
+"""What a worker holds in memory, no broker knows."""
 
 
+@one_broker
 def test_what_was_used_least_recently_gives_its_memory_back(broker_url: str, tmp_path: Path, trained: Iris) -> None:
     registry = Registry(str(tmp_path / "models"))
     for model in ("first", "second"):
@@ -30,6 +34,7 @@ def test_what_was_used_least_recently_gives_its_memory_back(broker_url: str, tmp
         assert client.predict("first", [ROW], timeout=30).outputs == [0]
 
 
+@one_broker
 def test_an_alias_that_moves_quickly_ends_where_it_points(broker_url: str, registry_url: str, trained: Iris) -> None:
     registry = Registry(registry_url)
     with workers(1, broker_url, registry_url) as (worker,), Client(broker_url) as client:
@@ -42,6 +47,7 @@ def test_an_alias_that_moves_quickly_ends_where_it_points(broker_url: str, regis
         eventually(lambda: len(worker.runners()) == 1, "only one release stays in memory")
 
 
+@one_broker
 def test_a_worker_is_ready_only_when_what_it_was_told_to_serve_is_loaded(
     broker_url: str, tmp_path: Path, trained: Iris
 ) -> None:

@@ -1,19 +1,20 @@
 """A quorum queue that nobody leads, as after a crash or when too few nodes are up: others must not suffer from it."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 from contract.making import answer, ask, eventually, hold, ids, receive, send
+from contract.rabbitmq_alone import broker, url
 from rabbitmq import RabbitServer
 
-from predictq_broker import connect
 from predictq_broker.kombu.link import Link
 from predictq_broker.kombu.queues import Queues
 from predictq_broker.kombu.scout import Scout
 from predictq_broker.kombu.server import RabbitMq
 from predictq_broker.messages import Delivery
 from predictq_broker.port import Broker, Capacity, Consumer, Limits
+
+__all__ = ["broker", "url"]
 
 BOTH = {"iris": Capacity(10), "digits": Capacity(10)}
 
@@ -40,19 +41,6 @@ class Leader:
     def resume(self) -> None:
         """After `suspend`."""
         self._server.ctl("eval", f"sys:resume(whereis({self._name})).")
-
-
-@pytest.fixture
-def url(rabbitmq_server: RabbitServer) -> Iterator[str]:
-    url = rabbitmq_server.fresh()
-    yield url
-    rabbitmq_server.drop(url)
-
-
-@pytest.fixture
-def broker(url: str) -> Iterator[Broker]:
-    with connect(url) as broker:
-        yield broker
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from contract.making import (
     receive,
     send,
 )
+from contract.rabbitmq_alone import broker, url
 from rabbitmq import RabbitServer
 
 from predictq_broker import connect
@@ -34,20 +35,9 @@ from predictq_broker.kombu.queues import Queue
 from predictq_broker.messages import Code, Delivery, Result
 from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 
+__all__ = ["broker", "url"]
+
 NORMAL = "predictq.requests.iris.normal"
-
-
-@pytest.fixture
-def url(rabbitmq_server: RabbitServer) -> Iterator[str]:
-    url = rabbitmq_server.fresh()
-    yield url
-    rabbitmq_server.drop(url)
-
-
-@pytest.fixture
-def broker(url: str) -> Iterator[Broker]:
-    with connect(url) as broker:
-        yield broker
 
 
 @contextlib.contextmanager

@@ -1,14 +1,20 @@
 """On Redis: what is stored together is still counted, settled and forgotten one by one."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import redis
 from contract.making import answer, ask, drain, eventually, hold, ids, send
+from contract.redis_alone import raw
 from servers import RedisServer
 
 from predictq_broker import Limits, Verdict, connect
 from predictq_broker.port import Broker
+
+if TYPE_CHECKING:
+    import redis
+
+__all__ = ["raw"]
 
 
 @pytest.fixture
@@ -16,12 +22,6 @@ def broker(redis_server: RedisServer) -> Iterator[Broker]:
     redis_server.flush()
     with connect(redis_server.url, Limits(unread_results=4)) as broker:
         yield broker
-
-
-@pytest.fixture
-def raw(redis_server: RedisServer) -> Iterator["redis.Redis"]:
-    with redis.Redis(port=redis_server.port) as client:
-        yield client
 
 
 def test_the_answers_of_a_batch_reach_an_inbox_in_one_entry_and_count_one_by_one(

@@ -1,37 +1,21 @@
 """On Redis: how parcels lie there, and what of them others may have spoiled."""
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-import redis
 from contract.making import answer, ask, drain, failure, ids, nothing_is_left, receive, send
-from servers import RedisServer
+from contract.redis_alone import broker, raw
 
-from predictq_broker import Verdict, connect
+from predictq_broker import Verdict
 from predictq_broker.messages import Code
 from predictq_broker.port import Broker, Consumer
 
+if TYPE_CHECKING:
+    import redis
+
+__all__ = ["broker", "raw"]
+
 STREAM, PARCELS = "predictq:{iris}:requests:normal", "predictq:{iris}:requests:parcels"
-
-
-@pytest.fixture
-def broker(redis_server: RedisServer) -> Iterator[Broker]:
-    redis_server.flush()
-    with connect(redis_server.url) as broker:
-        yield broker
-
-
-@pytest.fixture
-def consumer(broker: Broker) -> Iterator[Consumer]:
-    consumer = broker.consumer("worker", lease=60.0)
-    yield consumer
-    consumer.close()
-
-
-@pytest.fixture
-def raw(redis_server: RedisServer) -> Iterator["redis.Redis"]:
-    with redis.Redis(port=redis_server.port) as client:
-        yield client
 
 
 def test_what_is_offered_together_lies_in_one_entry_is_known_in_one_line_and_is_answered_in_one_entry(

@@ -21,6 +21,7 @@ from contract.making import (
     receive,
     send,
 )
+from contract.redis_alone import broker, raw
 from servers import RedisServer, free_port
 
 from predictq_broker import BrokerFull, BrokerRefused, BrokerUnavailable, Capacity, Code, Limits, connect
@@ -28,20 +29,9 @@ from predictq_broker.port import Broker, Consumer, Inbox
 from predictq_broker.redis.consumer import RedisConsumer
 from predictq_broker.redis.watch import Queue, Watch
 
+__all__ = ["broker", "raw"]
+
 LEASE = 0.2
-
-
-@pytest.fixture
-def broker(redis_server: RedisServer) -> Iterator[Broker]:
-    redis_server.flush()
-    with connect(redis_server.url) as broker:
-        yield broker
-
-
-@pytest.fixture
-def raw(redis_server: RedisServer) -> Iterator["redis.Redis"]:
-    with redis.Redis(port=redis_server.port) as client:
-        yield client
 
 
 # ── a server without room ──
@@ -197,21 +187,6 @@ def test_a_request_read_by_one_who_is_fenced_while_it_sleeps_is_answered_all_the
 
 
 # ── what nobody of ours wrote ──
-
-
-@pytest.fixture
-def inbox(broker: Broker) -> Iterator[Inbox]:
-    inbox = broker.inbox()
-    inbox.expect("iris")
-    yield inbox
-    inbox.close()
-
-
-@pytest.fixture
-def consumer(broker: Broker) -> Iterator[Consumer]:
-    consumer = broker.consumer("worker", lease=60.0)
-    yield consumer
-    consumer.close()
 
 
 def test_a_message_of_thousands_of_fields_is_buried_like_any_other(

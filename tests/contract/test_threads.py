@@ -55,7 +55,7 @@ def test_every_request_is_answered_once_with_its_own_answer(
     assert nothing_is_left(broker)
 
 
-@pytest.mark.usefixtures("dedup")
+@pytest.mark.usefixtures("dedup", "asked_twice")
 def test_one_id_sent_by_many_at_once_is_accepted_once(broker: Broker, make_broker: MakeBroker) -> None:
     brokers = [broker, make_broker(), broker, make_broker()]
     with ThreadPoolExecutor(4) as pool:

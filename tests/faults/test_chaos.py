@@ -11,7 +11,7 @@ from faults.chaos.report import as_text
 from faults.chaos.system import Size
 from servers import need_program
 
-SMALL = Size(workers=2, runners=2, rate=800.0)
+SMALL = Size(workers=2, runners=2, rate=400.0)
 BUSY = Size(workers=2, runners=1, rate=5000.0, kinds={"port": 1.0})
 SLOW = {"kill -9 of all workers", "input that never ends", "kill -9 of a nursery"}
 UNSAFE = [
@@ -29,7 +29,7 @@ def test_nothing_is_lost_doubled_or_wrong_whatever_happens(engine: str, tmp_path
     for program in NEEDS[engine]:
         need_program(program)
     quick = [fault.name for fault in catalogue(engine) if fault.name not in SLOW]
-    plan = Plan(engine, seed=7, requests=8_000, faults=8, pairs=0.4, size=SMALL, only=quick)
+    plan = Plan(engine, seed=7, requests=4_000, faults=8, pairs=0.4, size=SMALL, only=quick)
     outcome = run(plan, tmp_path, tell=print)
     assert outcome.failures == [], as_text(outcome)
 

@@ -16,6 +16,8 @@ from predictq_registry import Registry, StoreError
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 HANGING = "faults.hanging_store"
+one_broker = pytest.mark.parametrize("broker_url", ["sqlite"], indirect=True)
+"""What a worker does about its registry has nothing to do with the broker, but where requests are given back."""
 
 
 @pytest.fixture
@@ -42,6 +44,7 @@ def answer_the_waiting(pipe: Path) -> None:
     os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
 
 
+@one_broker
 def test_a_registry_that_hangs_for_one_model_holds_up_no_other(
     broker_url: str, registry_url: str, worker: WorkerProcess
 ) -> None:
@@ -71,6 +74,7 @@ def test_what_waits_for_a_registry_that_hangs_is_given_back_unharmed_when_the_wo
         consumer.close()
 
 
+@one_broker
 def test_a_worker_starts_beside_a_registry_that_hangs_and_says_what_it_waits_for(
     broker_url: str, registry_url: str
 ) -> None:
@@ -99,6 +103,7 @@ def gone(path: Path) -> Iterator[None]:
         aside.rename(path)
 
 
+@one_broker
 def test_a_registry_that_is_gone_stops_nothing_that_serves_and_is_followed_again_when_it_is_back(
     broker_url: str, registry_url: str, worker: WorkerProcess, trained: Iris
 ) -> None:
@@ -115,6 +120,7 @@ def test_a_registry_that_is_gone_stops_nothing_that_serves_and_is_followed_again
         eventually(lambda: client.predict("iris", [ROW], timeout=20).version == 2, "it follows the alias again")
 
 
+@one_broker
 def test_a_registry_that_may_not_be_written_to_refuses_releases_and_goes_on_serving_them(
     broker_url: str, tmp_path: Path, trained: Iris
 ) -> None:

@@ -26,6 +26,8 @@ from predictq_registry import Registry
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 HUNGRY = [7.0, 7.0, 7.0, 7.0]
+one_broker = pytest.mark.parametrize("broker_url", ["sqlite"], indirect=True)
+"""Processes, memory and the log have nothing to do with the broker; descriptors and signals have."""
 
 
 @pytest.fixture
@@ -133,6 +135,7 @@ def nursery_of(worker: WorkerProcess) -> int:
     return worker.nurseries()[0]
 
 
+@one_broker
 def test_a_worker_that_may_start_no_process_is_unready_and_serves_again_when_it_may(
     broker_url: str, worker: WorkerProcess, trained: Iris
 ) -> None:
@@ -180,6 +183,7 @@ def little_memory(pids: list[int], megabytes: int) -> Iterator[Path]:
         group.rmdir()
 
 
+@one_broker
 def test_an_input_that_takes_all_the_memory_is_set_aside_and_harms_nobody_else(
     broker_url: str, tmp_path: Path, trained: Iris
 ) -> None:
@@ -205,6 +209,7 @@ def test_an_input_that_takes_all_the_memory_is_set_aside_and_harms_nobody_else(
 # ── a log that nobody reads ──
 
 
+@one_broker
 def test_a_worker_whose_log_is_closed_serves_on(broker_url: str, registry_url: str, trained: Iris) -> None:
     variables = {"PREDICTQ_BROKER_URL": broker_url, "PREDICTQ_REGISTRY_URL": registry_url, "PREDICTQ_MODELS": "iris"}
     env = python_env(**variables, PREDICTQ_HTTP="127.0.0.1:0", PREDICTQ_LOG_FORMAT="json")

@@ -9,6 +9,7 @@ import pytest
 from workers import python_env
 
 import predictq_registry
+from predictq_cli.__main__ import run
 from predictq_cli.options import DEFAULT_REGISTRY
 
 ENGINES = ("redis", "sqlite3", "predictq")
@@ -64,10 +65,9 @@ def test_help_tells_the_exit_codes() -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_every_command_shows_an_example(name: str) -> None:
-    told = command(*name.split(), "--help")
-    assert told.returncode == 0
-    assert f"predictq {name}" in told.stdout.partition("Example")[2]
+def test_the_help_of_every_command_shows_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*name.split(), "--help"]) == 0
+    assert f"predictq {name}" in capsys.readouterr().out.partition("Example")[2]
 
 
 @pytest.mark.parametrize("package", ["typer", "rich"])

@@ -118,7 +118,7 @@ bodies = st.one_of(
 
 
 @given(bodies)
-@effort(2500, 100_000)
+@effort(1200, 100_000)
 def test_any_body_is_rows_or_a_refusal_that_says_why(body: tuple[str, bytes]) -> None:
     content_type, data = body
     with soon():
@@ -133,7 +133,7 @@ def test_any_body_is_rows_or_a_refusal_that_says_why(body: tuple[str, bytes]) ->
 
 
 @given(st.sampled_from(SIGNATURES), st.lists(bodies, min_size=1, max_size=4))
-@effort(1500, 50_000)
+@effort(800, 50_000)
 def test_any_bodies_are_answered_each_for_itself(signature: Signature, batch: list[tuple[str, bytes]]) -> None:
     kind = batch[0][0]
     data = [body for content_type, body in batch if content_type == kind]

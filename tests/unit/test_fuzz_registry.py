@@ -151,7 +151,7 @@ columns = st.builds(
     ),
     rows | values | st.dictionaries(st.sampled_from("ab"), rows),
 )
-@effort(1500, 50_000)
+@effort(800, 50_000)
 def test_any_rows_fit_a_signature_or_are_refused(signature: Signature, asked: object) -> None:
     with soon():
         check(signature, asked)

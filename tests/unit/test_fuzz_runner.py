@@ -81,7 +81,7 @@ def source(data: bytes) -> Callable[[memoryview], int]:
 
 
 @given(replies | flipped(replies) | flipped(replies) | st.binary(max_size=90))
-@effort(1500, 50_000)
+@effort(800, 50_000)
 def test_any_bytes_from_a_runner_are_an_answer_or_a_broken_frame(data: bytes) -> None:
     with soon():
         try:
@@ -94,7 +94,7 @@ def test_any_bytes_from_a_runner_are_an_answer_or_a_broken_frame(data: bytes) ->
 
 
 @given(headers, st.lists(st.binary(max_size=9), max_size=4))
-@effort(1500, 50_000)
+@effort(800, 50_000)
 def test_any_header_from_a_runner_is_an_answer_or_a_broken_frame(header: dict[str, object], parts: list[bytes]) -> None:
     with soon():
         judge(Frame(orjson.loads(orjson.dumps(header)), parts))

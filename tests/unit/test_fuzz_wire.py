@@ -77,7 +77,7 @@ def fields(names: list[str]) -> st.SearchStrategy[dict[bytes, bytes]]:
 
 
 @given(fields(REQUEST_FIELDS))
-@effort(1500, 30_000)
+@effort(800, 30_000)
 def test_any_fields_are_a_request_or_a_fault_that_says_why(found: dict[bytes, bytes]) -> None:
     with soon():
         request, fault = read_request("iris", Priority.HIGH, found)
@@ -122,7 +122,7 @@ def test_a_sound_request_is_read_as_it_was_written(request: Request) -> None:
 
 
 @given(fields(RESULT_FIELDS))
-@effort(1500, 30_000)
+@effort(800, 30_000)
 def test_any_fields_are_a_result_that_a_client_can_read(found: dict[bytes, bytes]) -> None:
     with soon():
         result = read_result("iris", found)
