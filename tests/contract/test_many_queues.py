@@ -100,6 +100,7 @@ def test_what_a_dead_consumer_held_of_many_queues_comes_back(
     eventually(take_over)
     assert Counter(ids(found)) == Counter(MODELS)
     assert {delivery.attempt for delivery in found} == {2}
+    dead.close()
 
 
 @pytest.mark.usefixtures("on_demand")
