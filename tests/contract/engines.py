@@ -1,8 +1,9 @@
 """The engines under the contract, and how a program without this library writes to each."""
 
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 from uuid import uuid4
 
 import amqp
@@ -43,6 +44,8 @@ class InParcels:
     Brokers that connect to one store share `seen`.
     """
 
+    _offering: Final = threading.Lock()
+
     def __init__(self, broker: Broker, seen: set[tuple[str, str]]) -> None:
         self._broker = broker
         self._seen = seen
@@ -58,9 +61,12 @@ class InParcels:
 
     def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:
         names = {(request.model, request.id) for request in requests}
-        first = first or (len(names) == len(requests) and not names & self._seen)
-        self._seen |= names
-        return self._broker.send(requests, first=first)
+        with self._offering:  # whoever offers the same at once must wait until it is stored
+            new = first or (len(names) == len(requests) and not names & self._seen)
+            self._seen |= names
+            if new:
+                return self._broker.send(requests, first=True)
+        return self._broker.send(requests)
 
 
 def sqlite_engine(request: pytest.FixtureRequest) -> Engine:

@@ -109,6 +109,33 @@ def test_a_settle_repeated_because_its_answer_was_lost_settles_nothing_twice(
     assert nothing_is_left(broker)
 
 
+@pytest.mark.usefixtures("dedup")
+def test_what_is_settled_twice_in_one_call_is_settled_once(
+    broker: Broker, consumer: Consumer, inbox: Inbox, held: Sequence[Delivery]
+) -> None:
+    first = [answer(delivery, b"first") for delivery in held]
+    second = [answer(delivery, b"second") for delivery in held]
+    assert consumer.settle([*first[:3], *second]) == [*first[:3], *second[3:]]
+    assert sorted((result.id[-1], result.body) for result in drain(inbox)) == [
+        ("a", b"first"), ("b", b"first"), ("c", b"first"), ("d", b"second"), ("e", b"second")
+    ]  # fmt: skip
+    consumer.close()
+    assert nothing_is_left(broker)
+
+
+def test_what_is_released_before_the_others_are_settled_comes_again_once(
+    consumer: Consumer, inbox: Inbox, held: Sequence[Delivery]
+) -> None:
+    consumer.release(held[:1])
+    consumer.release([held[0], held[3]])
+    assert list(consumer.settle([answer(held[0]), answer(held[3])])) == []
+    assert len(consumer.settle([answer(delivery) for delivery in (held[1], held[2], held[4])])) == 3
+    again = receive(consumer)
+    assert letters(again) == "ad"
+    assert len(consumer.settle([answer(delivery) for delivery in again])) == 2
+    assert sorted(letters(drain(inbox))) == list("abcde")
+
+
 @pytest.mark.usefixtures("figures")
 def test_what_waits_and_what_is_held_is_counted_one_by_one(broker: Broker, consumer: Consumer) -> None:
     offer(broker, alike("abcde"))

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from workers import eventually
 
-from predictq_worker.inference import Ok
 from predictq_worker.runner import Predicted, RunnerDied, RunnerGone
 from predictq_worker.runner.combining import Combiner
 from predictq_worker.runner.messages import Question
@@ -35,7 +34,7 @@ class Process:
             self.begun.set()
             assert self.go.wait(10)
             self.on_turn(numbers)
-            return [Predicted([Ok(b"%d" % number)], 0.0) for number in numbers]
+            return [Predicted([b"%d" % number], {}, 0.0) for number in numbers]
         finally:
             self._one.release()
 

@@ -67,14 +67,15 @@ def test_a_setting_that_is_wrong_is_named() -> None:
 
 def test_a_histogram_counts_each_value_in_the_bucket_that_holds_it() -> None:
     histogram = BatchHistogram("wait_seconds", "Waiting.", ["model"], [0.1, 1.0])
-    histogram.observe(("iris",), [0.05, 0.1, 0.5, 7.0])
+    histogram.observe(("iris",), [(0.05, 1), (0.1, 1), (0.5, 1), (7.0, 2)])
     registry = CollectorRegistry()
     registry.register(histogram)
     page = generate_latest(registry).decode()
     assert 'wait_seconds_bucket{le="0.1",model="iris"} 2.0' in page
     assert 'wait_seconds_bucket{le="1.0",model="iris"} 3.0' in page
-    assert 'wait_seconds_bucket{le="+Inf",model="iris"} 4.0' in page
-    assert 'wait_seconds_count{model="iris"} 4.0' in page
+    assert 'wait_seconds_bucket{le="+Inf",model="iris"} 5.0' in page
+    assert 'wait_seconds_count{model="iris"} 5.0' in page
+    assert 'wait_seconds_sum{model="iris"} 14.65' in page
 
 
 def test_requests_are_counted_by_model_version_and_outcome() -> None:
@@ -87,6 +88,17 @@ def test_requests_are_counted_by_model_version_and_outcome() -> None:
     assert 'predictq_requests_total{model="iris",outcome="invalid_input",version="2"} 1.0' in page
     assert 'predictq_queue_wait_seconds_bucket{le="0.25",model="iris"} 2.0' in page
     assert "predictq_leases_lost_total 1.0" in page
+
+
+def test_outcomes_of_one_batch_are_timed_by_when_each_was_accepted() -> None:
+    metrics = Metrics()
+    deliveries = [delivery(n)._replace(queued=queued) for n, queued in enumerate((0.25, 0.25, 7.0, 0.25))]
+    metrics.settled([Outcome(held, Result("r", Code.OK, b"[0]", "iris", 2)) for held in deliveries], lost=0)
+    page = metrics.page().decode()
+    assert 'predictq_requests_total{model="iris",outcome="ok",version="2"} 4.0' in page
+    assert 'predictq_queue_wait_seconds_bucket{le="0.25",model="iris"} 3.0' in page
+    assert 'predictq_queue_wait_seconds_bucket{le="10.0",model="iris"} 4.0' in page
+    assert 'predictq_queue_wait_seconds_sum{model="iris"} 7.75' in page
 
 
 def test_the_name_of_an_unknown_model_never_becomes_a_label() -> None:

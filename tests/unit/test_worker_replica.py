@@ -11,7 +11,6 @@ from workers import eventually
 
 from predictq_broker import Code, Delivery, Outcome, Request
 from predictq_worker.batcher import Batcher, BatchLimits
-from predictq_worker.inference import Ok
 from predictq_worker.replica import Replica
 from predictq_worker.runner import Predicted, RunnerDied, RunnerGone
 from predictq_worker.work import Work
@@ -41,7 +40,7 @@ class FakeRunner:
         if not self.alive or b"die" in bodies:
             self._closed.set()
             raise RunnerDied("it is gone")
-        return Predicted([Ok(b"[0]") for _ in bodies], 0.0)
+        return Predicted([b"[0]" for _ in bodies], {}, 0.0)
 
     def close(self, grace: float = 1.0) -> None:
         del grace
@@ -123,7 +122,7 @@ def test_a_runner_that_dies_by_itself_is_counted_and_replaced(bench: Bench) -> N
 def test_a_batch_whose_process_a_neighbour_ended_is_answered_by_the_next_and_nobody_is_suspected(bench: Bench) -> None:
     class Sturdy(FakeRunner):
         def predict(self, _method: str, _content_type: str, bodies: list[bytes], _timeout: float) -> Predicted:
-            return Predicted([Ok(b"[0]") for _ in bodies], 0.0)
+            return Predicted([b"[0]" for _ in bodies], {}, 0.0)
 
     bench.next_runner = Sturdy
     bench.ask(b"gone")

@@ -4,10 +4,11 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from predictq_worker.batch_sizing import BatchSizing
-from predictq_worker.work import Work
+from predictq_worker.work import Work, by
 
 __all__ = ["Batch", "BatchLimits", "Batcher"]
 
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
 _NOTHING = Batch("", "", [], [])
 
 Kind = tuple[str, str]
+_kind: Final = attrgetter("delivery.request.method", "delivery.request.content_type")
 
 
 class Batcher:
@@ -57,12 +59,10 @@ class Batcher:
         with self._changed:
             if self._closed:
                 return False
-            for work in works:
-                if work.alone:
-                    self._alone.append(work)
-                else:
-                    request = work.delivery.request
-                    self._groups[request.method, request.content_type].append(work)
+            suspects = [work for work in works if work.alone]
+            self._alone.extend(suspects)
+            for kind, alike in by(_kind, [work for work in works if not work.alone] if suspects else works).items():
+                self._groups[kind].extend(alike)
             self._changed.notify_all()
         return True
 

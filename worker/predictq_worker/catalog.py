@@ -7,9 +7,10 @@ is loaded, checked and warm.
 
 import logging
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
+from operator import attrgetter
+from typing import Final
 
 from predictq_broker import Code, Outcome
 from predictq_registry import FEEDBACK, InvalidName, RegistryError, Route, UnknownModel, UnknownRef
@@ -22,11 +23,12 @@ from predictq_worker.deployments import Deployments
 from predictq_worker.metrics import Metrics
 from predictq_worker.rollouts import Recreations, Rollouts
 from predictq_worker.runner import ReleaseRefused
-from predictq_worker.work import Work, failure
+from predictq_worker.work import Work, by, failure
 
 __all__ = ["Catalog"]
 
 _logger = logging.getLogger(__name__)
+_target: Final = attrgetter("delivery.request.model", "delivery.request.ref")
 
 
 class Catalog:
@@ -75,12 +77,8 @@ class Catalog:
 
     def route(self, works: list[Work]) -> None:
         """Queue each with the release it asks for, or answer why that cannot be."""
-        by_target: defaultdict[tuple[str, str], list[Work]] = defaultdict(list)
-        for work in works:
-            request = work.delivery.request
-            by_target[request.model, request.ref].append(work)
-        for target, group in by_target.items():
-            self._route(Target(*target), group)
+        for target, alike in by(_target, works).items():
+            self._route(Target(*target), alike)
 
     def _route(self, target: Target, works: list[Work]) -> None:
         if self._recreations.park(target.model, works):

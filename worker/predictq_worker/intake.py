@@ -4,8 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from predictq_broker import BrokerError, Capacity, Code, Consumer, Delivery, Outcome
+from predictq_broker.columns import made
 from predictq_broker.failpoints import reached
 from predictq_worker.ledger import Ledger
 from predictq_worker.patience import Patience
@@ -89,20 +91,20 @@ class Intake:
     def _take_in(self, deliveries: Sequence[Delivery]) -> None:
         self._ledger.enter(deliveries)
         reached("after_receive")
-        now = time.monotonic()
-        most_losses, most_bytes = self._max_losses, self._max_body_bytes
-        turned_away: list[Outcome] = []
-        welcome: list[Work] = []
-        for delivery in deliveries:
-            request, _, attempt, _, _, expires, fault = delivery
-            if fault is None and expires > now and attempt <= most_losses and len(request.body) <= most_bytes:
-                welcome.append(Work(delivery))
-            else:
-                turned_away.append(self._refusal(delivery, now))
-        if turned_away:
-            self._settle(turned_away)
+        now, most_losses, most_bytes = time.monotonic(), self._max_losses, self._max_body_bytes
+        welcome = [
+            delivery
+            for delivery in deliveries
+            if delivery.expires > now
+            and delivery.attempt <= most_losses
+            and len(delivery.request.body) <= most_bytes
+            and delivery.fault is None
+        ]
+        if len(welcome) < len(deliveries):
+            known = set(map(id, welcome))
+            self._settle([self._refusal(delivery, now) for delivery in deliveries if id(delivery) not in known])
         if welcome:
-            self._route(welcome)
+            self._route(list(made(Work, welcome, repeat(0), repeat(""))))
 
     def _refusal(self, delivery: Delivery, now: float) -> Outcome:
         if delivery.fault is not None:

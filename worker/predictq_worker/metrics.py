@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -58,25 +60,27 @@ class Metrics:
         if lost:
             self._lost.inc(lost)
         now = time.monotonic()
-        for (model, version, status), alike in groupby(outcomes, key=_end):  # as a rule a whole batch
+        for (asked, version, status), alike in groupby(outcomes, key=_end):  # as a rule a whole batch
+            model = "" if status is Code.UNKNOWN_MODEL else asked  # anybody can ask for what does not exist
             deliveries = [outcome.delivery for outcome in alike]
             self._requests.labels(model, str(version or ""), status.value).inc(len(deliveries))
             if status is Code.DEAD_LETTERED:
                 self._dead.labels(model).inc(len(deliveries))
-            self._wait.observe((model,), [d.queued for d in deliveries])
-            self._total.observe((model,), [d.queued + now - d.received for d in deliveries])
+            moments = [(*moment, len(list(together))) for moment, together in groupby(deliveries, key=_moment)]
+            self._wait.observe((model,), [(queued, count) for queued, _, count in moments])
+            self._total.observe((model,), [(queued + now - received, count) for queued, received, count in moments])
 
     def predicted(self, manifest: Manifest, rows: int, seconds: float) -> None:
         """One batch of `rows` rows took `seconds`."""
         labels = (manifest.model, str(manifest.version))
-        self._rows.observe(labels, (rows,))
-        self._predict.observe(labels, (seconds,))
+        self._rows.observe(labels, ((rows, 1),))
+        self._predict.observe(labels, ((seconds, 1),))
 
     def loaded(self, model: str, outcome: str, seconds: float = 0.0) -> None:
         """A release was loaded (`ok`) in so many `seconds`, or not (`failed`)."""
         self._loads.labels(model, outcome).inc()
         if outcome == "ok":
-            self._load.observe((), (seconds,))
+            self._load.observe((), ((seconds, 1),))
 
     def swapped(self, model: str) -> None:
         """An alias of `model` is served by another release now."""
@@ -99,10 +103,8 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-def _end(outcome: Outcome) -> tuple[str, int, Code]:
-    """What it counts as; anybody can ask for a model that does not exist, so those share one label."""
-    delivery, result = outcome
-    return "" if result.status is Code.UNKNOWN_MODEL else delivery.request.model, result.version, result.status
+_end: Final = attrgetter("delivery.request.model", "result.version", "result.status")
+_moment: Final = attrgetter("queued", "received")
 
 
 class Gauges(Collector):

@@ -4,13 +4,15 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 
-from predictq_broker import Code, Outcome, Result, Timings
+from predictq_broker import Code, Delivery, Outcome, Result, Timings
+from predictq_broker.columns import made
 from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
 from predictq_worker.batcher import Batch, Batcher
-from predictq_worker.inference import Failed, response_content_type
+from predictq_worker.inference import response_content_type
 from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, RunnerGone, give_way
 from predictq_worker.work import ON_TRIAL, Work, failure
 
@@ -216,22 +218,29 @@ class Replica:
         return [self._failure(work, Code.DEAD_LETTERED, sentence) for work in works]
 
     def _outcomes(self, batch: Batch, predicted: Predicted, started: float) -> list[Outcome]:
-        manifest, content_type = self._manifest, response_content_type(batch.content_type)
-        model, version, digest, seconds = manifest.model, manifest.version, self._digest, predicted.seconds
-        outcomes: list[Outcome] = []
-        queued, received, timings = math.nan, math.nan, Timings()
-        for work, answer in zip(batch.works, predicted.answers, strict=True):
-            delivery, _, route = work
-            if isinstance(answer, Failed):
-                outcomes.append(self._failure(work, *answer))
-                continue
-            if delivery.queued != queued or delivery.received != received:  # many have these in common
-                queued, received = delivery.queued, delivery.received
-                timings = Timings(queued, started - received, seconds)
-            name, body = delivery.request.id, answer.body
-            result = Result(name, Code.OK, body, model, version, digest, route, content_type, timings)
-            outcomes.append(Outcome(delivery, result))
+        """Column by column: all but id, outputs and route is said once, and is the same in most."""
+        works, manifest, content_type = batch.works, self._manifest, response_content_type(batch.content_type)
+        common = map(repeat, (manifest.model, manifest.version, self._digest))
+        deliveries, _, routes = zip(*works, strict=True)
+        ids = [delivery.request.id for delivery in deliveries]
+        timings = _timings(deliveries, started, predicted.seconds)
+        results = made(
+            Result, ids, repeat(Code.OK), predicted.outputs, *common, routes, repeat(content_type), timings, repeat(0.0)
+        )
+        outcomes = list(made(Outcome, deliveries, results))
+        for place, failed in predicted.failed.items():
+            outcomes[place] = self._failure(works[place], *failed)
         return outcomes
+
+
+def _timings(deliveries: Iterable[Delivery], started: float, seconds: float) -> Iterator[Timings]:
+    """Of each; those that were received together have the same object."""
+    queued, received, timings = math.nan, math.nan, Timings()
+    for delivery in deliveries:
+        if delivery.queued != queued or delivery.received != received:
+            queued, received = delivery.queued, delivery.received
+            timings = Timings(queued, started - received, seconds)
+        yield timings
 
 
 def _single(work: Work) -> Batch:

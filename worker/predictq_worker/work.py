@@ -1,12 +1,14 @@
 """What moves through a worker: a delivery with what happened to it here, and the outcomes it can have."""
 
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from predictq_broker import TEXT, Code, Delivery, Outcome, Result, Timings
 from predictq_registry import CHALLENGER
 
-__all__ = ["ON_TRIAL", "SHADOW", "Work", "failure"]
+__all__ = ["ON_TRIAL", "SHADOW", "Work", "by", "failure"]
 
 SHADOW: Final = "shadow"
 """The route of a copy: whatever it ends with is compared, and never settled."""
@@ -36,6 +38,17 @@ class Work(NamedTuple):
     def losses(self) -> int:
         """How many runners and workers it has outlived."""
         return self.deaths + self.delivery.attempt - 1
+
+
+def by(key: Callable[[Work], tuple[str, str]], works: list[Work]) -> dict[tuple[str, str], list[Work]]:
+    """Work by what `key` says of it, in order. As a rule it says the same of all."""
+    keys = list(map(key, works))
+    if len(set(keys)) == 1:
+        return {keys[0]: works}
+    groups = defaultdict[tuple[str, str], list[Work]](list)
+    for each, work in zip(keys, works, strict=True):
+        groups[each].append(work)
+    return groups
 
 
 def failure(  # noqa: PLR0913  what an answer consists of, by name

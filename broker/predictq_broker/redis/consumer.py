@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from redis import exceptions as server
 
 from predictq_broker.errors import BrokerError
-from predictq_broker.messages import Delivery, Outcome, Request
+from predictq_broker.messages import Delivery, Outcome
 from predictq_broker.port import Capacity, Limits
-from predictq_broker.redis.arrivals import to_deliveries
+from predictq_broker.redis.arrivals import Arrived, to_deliveries
 from predictq_broker.redis.connection import MAX_BLOCK
-from predictq_broker.redis.entries import Found, Place, tag_of
+from predictq_broker.redis.entries import Found, Returned, by_entry, tag_of
 from predictq_broker.redis.keys import WORKERS, Keys, Known, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.pace import Pace
@@ -63,30 +63,30 @@ class RedisConsumer:
         self._rounds = Rounds()
         self._pace = Pace()
         self._postponing = threading.Lock()
-        self._postponed: list[Delivery] = []  # released, but in one parcel with others that we hold
+        self._postponed: dict[int, Returned] = {}  # released, but in one parcel with others that we hold
 
     def receive(self, wants: Mapping[str, Capacity], wait: float) -> Sequence[Delivery]:
         """As `Consumer.receive`."""
         with self._leased.reading("receive requests"):
             self._known.announce(wants)
-            deliveries = self._read(dict(wants), time.monotonic() + wait)
+            arrived = self._read(dict(wants), time.monotonic() + wait)
         # held only now: what was read before a failure is not ours to lose, and is given back by the next read
-        self._leased.hold(map(tag_of, deliveries))
-        return deliveries
+        self._leased.hold(some.entry for some in arrived)
+        return list(chain.from_iterable(some.deliveries for some in arrived))
 
-    def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Delivery]:
+    def _read(self, wants: dict[str, Capacity], deadline: float) -> list[Arrived]:
         while True:
             many = self._are_many(wants)
-            deliveries = self._look(wants, deadline, many=many)
+            arrived = self._look(wants, deadline, many=many)
             left = deadline - time.monotonic()
-            if not many and (deliveries or left <= 0):
-                return deliveries
-            if wants := _without(wants, deliveries):
-                deliveries += self._sleep(wants, 0.0 if deliveries else min(left, MAX_BLOCK))
-            if not many and len(deliveries) >= _WOKEN:
-                return deliveries + self._take(_without(wants, deliveries))
-            if deliveries or left <= 0 or not wants:
-                return deliveries
+            if not many and (arrived or left <= 0):
+                return arrived
+            if wants := _without(wants, arrived):
+                arrived += self._sleep(wants, 0.0 if arrived else min(left, MAX_BLOCK))
+            if not many and len(arrived) >= _WOKEN:
+                return arrived + self._take(_without(wants, arrived))
+            if arrived or left <= 0 or not wants:
+                return arrived
 
     def _are_many(self, models: Collection[str]) -> bool:
         """Whether one read of all is to tell what is new, and only a few are looked at one by one."""
@@ -94,7 +94,7 @@ class RedisConsumer:
             return False
         return len(self._where.together([Keys.of(model).leases for model in models])) == 1
 
-    def _look(self, wants: dict[str, Capacity], deadline: float, *, many: bool) -> list[Delivery]:
+    def _look(self, wants: dict[str, Capacity], deadline: float, *, many: bool) -> list[Arrived]:
         """What waits, unless we looked a moment ago and may sleep now: a lone request is answered sooner so."""
         if many:
             return self._take(wants, self._rounds.choose(wants, self._is_known))
@@ -102,38 +102,38 @@ class RedisConsumer:
         may_sleep = now < when + _MOMENT < deadline and consumer == self._leased.consumer
         if may_sleep and all(model in models for model in wants):
             return []
-        deliveries = self._take(wants)
-        self._looked = _NEVER if deliveries else _Look(now, frozenset(wants), self._leased.consumer)
-        return deliveries
+        arrived = self._take(wants)
+        self._looked = _NEVER if arrived else _Look(now, frozenset(wants), self._leased.consumer)
+        return arrived
 
-    def _take(self, wants: dict[str, Capacity], models: Sequence[str] | None = None) -> list[Delivery]:
+    def _take(self, wants: dict[str, Capacity], models: Sequence[str] | None = None) -> list[Arrived]:
         """What waits, for all or these; a queue that is broken is left out of `wants`, unless it is the only one."""
-        deliveries: list[Delivery] = []
+        arrived: list[Arrived] = []
         models = list(wants) if models is None else models
         for model in models:
             try:
-                deliveries += self._take_from(model, wants[model])
+                arrived += self._take_from(model, wants[model])
             except server.ResponseError as error:
                 if not str(error).startswith("WRONGTYPE") or len(wants) == 1:
                     raise
                 _logger.warning("this model's queue is broken", extra={"model": model, "why": str(error)})
                 del wants[model]
-        return deliveries if len(models) == 1 else self._kept(deliveries, wants)
+        return arrived if len(models) == 1 else self._kept(arrived, wants)
 
-    def _kept(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
+    def _kept(self, arrived: list[Arrived], wants: Mapping[str, Capacity]) -> list[Arrived]:
         """What we hold; if we found ourselves fenced between two queues, the first one's is to be taken again."""
-        kept = [delivery for delivery in deliveries if tag_of(delivery).entry.consumer == self._leased.consumer]
-        return kept if len(kept) == len(deliveries) else kept + self._take(_without(wants, kept))
+        kept = [some for some in arrived if some.entry.consumer == self._leased.consumer]
+        return kept if len(kept) == len(arrived) else kept + self._take(_without(wants, kept))
 
     def _is_known(self, model: str) -> bool:
         return self._leased.has_joined(_queue(model))
 
-    def _take_from(self, model: str, capacity: Capacity) -> list[Delivery]:
+    def _take_from(self, model: str, capacity: Capacity) -> list[Arrived]:
         queue = _queue(model)
         now, handed, consumer = self._leased.receive(queue, capacity)
         return to_deliveries(model, handed, consumer, queue.leases, now)
 
-    def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Delivery]:
+    def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Arrived]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
         streams = {stream: (model, n) for model in wants for n, stream in enumerate(Keys.of(model).streams, 1)}
         if len(self._where.together(list(streams))) > 1:
@@ -153,23 +153,23 @@ class RedisConsumer:
             raise reply
         return self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
 
-    def _sleep_apart(self, wants: Mapping[str, Capacity], streams: Sequence[str], wait: float) -> list[Delivery]:
+    def _sleep_apart(self, wants: Mapping[str, Capacity], streams: Sequence[str], wait: float) -> list[Arrived]:
         """As `_sleep`, where no read may name all streams: sleep first, then take what came."""
         woken = until_new(self._where, self._reads, streams, WORKERS, wait)
         return self._take({model: wants[model] for model in dict.fromkeys(map(model_of, woken))})
 
     def _woken(
         self, reply: Any, streams: Mapping[str, tuple[str, int]], consumer: str, clock: Sequence[bytes | int]
-    ) -> list[Delivery]:
+    ) -> list[Arrived]:
         now = int(clock[0]) + int(clock[1]) / 1e6
-        deliveries: list[Delivery] = []
+        arrived: list[Arrived] = []
         found = [(*streams[stream.decode()], entries) for stream, entries in reply]
         states = self._states(found)
         for model, number, entries in found:
             told = [states.get((model, number, name), b"") for name, _ in entries]
             handed = (number, 1, entries, told) if any(told) else (number, 1, entries)
-            deliveries += to_deliveries(model, [handed], consumer, Keys.of(model).leases, now)
-        return deliveries
+            arrived += to_deliveries(model, [handed], consumer, Keys.of(model).leases, now)
+        return arrived
 
     def _states(self, found: Sequence[tuple[str, int, Sequence[Found]]]) -> dict[tuple[str, int, bytes], bytes]:
         """What a blocked read does not tell: the state of each parcel among the entries, by model, stream and name."""
@@ -187,19 +187,17 @@ class RedisConsumer:
             raise failed
         return dict(zip(parcels, (state or b"" for state in chain.from_iterable(replies)), strict=True))
 
-    def _fitting(self, deliveries: list[Delivery], wants: Mapping[str, Capacity]) -> list[Delivery]:
+    def _fitting(self, arrived: list[Arrived], wants: Mapping[str, Capacity]) -> list[Arrived]:
         """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
         room = dict(wants)
-        fitting: list[Delivery] = []
-        rest: list[Delivery] = []
-        for _, group in groupby(deliveries, key=_entry):
-            together = list(group)
-            requests = [delivery.request for delivery in together]
-            capacity = room[requests[0].model]
-            (fitting if capacity.any else rest).extend(together)
-            room[requests[0].model] = capacity.after(*requests)
+        fitting: list[Arrived] = []
+        rest: list[Arrived] = []
+        for some in arrived:
+            capacity = room[some.model]
+            (fitting if capacity.any else rest).append(some)
+            room[some.model] = capacity.after(*[delivery.request for delivery in some.deliveries])
         if rest:
-            self._give_back(rest)
+            self._give_back(by_entry(delivery for some in rest for delivery in some.deliveries))
         return fitting
 
     def renew(self) -> int:
@@ -218,34 +216,41 @@ class RedisConsumer:
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """As `Consumer.release`."""
-        self._give_back([delivery for delivery in deliveries if self._leased.holds(tag_of(delivery))])
+        self._give_back(by_entry(delivery for delivery in deliveries if self._holds(delivery)))
         self._give_back_postponed()
 
-    def _give_back(self, deliveries: Sequence[Delivery]) -> None:
-        """Give back their entries; of a parcel in which others are held, only when they are not any more."""
+    def _holds(self, delivery: Delivery) -> bool:
+        entry, _, number = tag_of(delivery)
+        return number in self._leased.held_of(entry)
+
+    def _give_back(self, returned: Collection[Returned]) -> None:
+        """Give back entries; a parcel of which we hold more only when we do not any more."""
         self._looked = _NEVER
-        self._rounds.must({delivery.request.model for delivery in deliveries})
-        tags = [tag_of(delivery) for delivery in deliveries]
-        staying: Collection[Place] = self._leased.places_but(tags) if any(tag.entry.left for tag in tags) else ()
-        later = [delivery for delivery in deliveries if tag_of(delivery).place in staying]
-        self._leased.let_go(map(tag_of, later))
-        self._postponed += later
-        leaving = [delivery for delivery in deliveries if tag_of(delivery).place not in staying]
+        self._rounds.must({some.model for some in returned})
+        leaving: list[Returned] = []
+        for some in returned:
+            if some.numbers.issuperset(self._leased.held_of(some.entry)):
+                leaving.append(some)
+            else:
+                self._leased.let_go([(some.entry, some.numbers)])
+                self._postponed[id(some.entry)] = some
         for (model, consumer), group in groupby(sorted(leaving, key=_holder), key=_holder):
-            ours = [(tag_of(delivery), delivery.attempt) for delivery in group]
-            entries = dict.fromkeys((tag.entry.stream, tag.entry.name, attempt) for tag, attempt in ours)
-            if self._leased.release(_queue(model), consumer, list(entries)):
-                self._leased.let_go(tag for tag, _ in ours)
+            ours = list(group)
+            entries = [(some.entry.stream, some.entry.name, some.attempt) for some in ours]
+            if self._leased.release(_queue(model), consumer, entries):
+                self._leased.let_go((some.entry, some.numbers) for some in ours)
+                for some in ours:
+                    self._postponed.pop(id(some.entry), None)
 
     def _give_back_postponed(self) -> None:
+        if not self._postponed:
+            return
         with self._postponing:
-            if not self._postponed:
-                return
-            postponed, self._postponed = self._postponed, []
+            postponed, self._postponed = self._postponed, {}
             try:
-                self._give_back(postponed)
+                self._give_back(postponed.values())
             except BrokerError:  # what we were called for is done; these go next time, or with the lease
-                self._postponed += postponed
+                self._postponed |= postponed
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """As `Consumer.bury`."""
@@ -259,12 +264,12 @@ class RedisConsumer:
         self._leased.leave()
 
 
-def _without(wants: Mapping[str, Capacity], deliveries: Sequence[Delivery]) -> dict[str, Capacity]:
+def _without(wants: Mapping[str, Capacity], arrived: Iterable[Arrived]) -> dict[str, Capacity]:
     """The capacity that these leave; a model without any is left out."""
     left = dict(wants)
-    for model, group in groupby((delivery.request for delivery in deliveries), key=_model):
+    for model, _, deliveries in arrived:
         if model in left:
-            left[model] = left[model].after(*group)
+            left[model] = left[model].after(*[delivery.request for delivery in deliveries])
     return {model: capacity for model, capacity in left.items() if capacity.any}
 
 
@@ -278,13 +283,5 @@ def _queue(model: str) -> Queue:
     return Queue(keys.streams, keys.leases)
 
 
-def _model(request: Request) -> str:
-    return request.model
-
-
-def _entry(delivery: Delivery) -> Place:
-    return tag_of(delivery).place
-
-
-def _holder(delivery: Delivery) -> tuple[str, str]:
-    return delivery.request.model, tag_of(delivery).entry.consumer
+def _holder(returned: Returned) -> tuple[str, str]:
+    return returned.model, returned.entry.consumer

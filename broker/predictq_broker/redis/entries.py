@@ -1,11 +1,25 @@
 """Entries of a stream: as they are read, and in our hands."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from predictq_broker.messages import Delivery
 
-__all__ = ["Entry", "Fields", "Found", "Handed", "Place", "Tag", "accepted", "as_map", "tag_of"]
+__all__ = [
+    "ALL",
+    "Entry",
+    "Fields",
+    "Found",
+    "Handed",
+    "Place",
+    "Returned",
+    "Tag",
+    "accepted",
+    "as_map",
+    "by_entry",
+    "in_words",
+    "tag_of",
+]
 
 Fields = Sequence[bytes]
 Found = tuple[bytes, Fields]
@@ -13,6 +27,10 @@ Found = tuple[bytes, Fields]
 Handed = Sequence[Any]
 """Entries as `receive.lua` returns them: the number of their stream, the attempt, of each its name and fields, and, if
 there are parcels among them, of each its state."""
+
+
+ALL: Final = -1
+"""The number of what is in no parcel, or stands for all of one."""
 
 
 class Place(NamedTuple):
@@ -31,6 +49,8 @@ class Entry(NamedTuple):
         name: Its name there.
         consumer: The name under which we hold it.
         leases: Of its queue.
+        held: The numbers of those of its requests that are ours, as far as we know; `ALL`: one that is in no parcel, or
+            that stands for all of it.
         left: If it is a parcel, how many of its requests were handed to us; 0 if it is none.
         whole: Whether these are all that it ever had.
     """
@@ -39,6 +59,7 @@ class Entry(NamedTuple):
     name: bytes
     consumer: str
     leases: str
+    held: set[int]
     left: int = 0
     whole: bool = False
 
@@ -53,35 +74,42 @@ class Entry(NamedTuple):
         return f"{self.stream}:{self.name.decode()}"
 
 
-class Tag(NamedTuple):
-    """What a delivery's tag holds here. All deliveries from one parcel have the same `entry`.
-
-    Attributes:
-        entry: Where it came in.
-        size: Bytes of its body.
-        number: Its number in the parcel, from 0; -1 if it is in none, or stands for all of it.
-    """
-
-    entry: Entry
-    size: int
-    number: int = -1
-
-    @property
-    def place(self) -> Place:
-        """Where its entry is."""
-        return self.entry.place
-
-    @property
-    def which(self) -> str:
-        """Which of its entry it is, in the words of the scripts."""
-        return str(self.number) if self.number >= 0 else "*" if self.entry.left else ""
+Tag = tuple[Entry, int, int]
+"""What a delivery's tag holds here: its entry, which is the same object for all from one parcel, the bytes of its body,
+and its number in the parcel, from 0, or `ALL`.
+"""
 
 
 def tag_of(delivery: Delivery) -> Tag:
     """The tag that this engine put into a delivery."""
-    if not isinstance(delivery.tag, Tag):
-        raise TypeError("this delivery came from another broker")
-    return delivery.tag
+    tag: Any = delivery[1]
+    if isinstance(tag, tuple) and isinstance(tag[0], Entry):
+        return tag
+    raise TypeError("this delivery came from another broker")
+
+
+def in_words(entry: Entry, number: int) -> str:
+    """Which of its entry it is, in the words of the scripts."""
+    return str(number) if number >= 0 else "*" if entry.left else ""
+
+
+class Returned(NamedTuple):
+    """What is to be given back of an entry."""
+
+    model: str
+    entry: Entry
+    attempt: int
+    numbers: set[int]
+
+
+def by_entry(deliveries: Iterable[Delivery]) -> Collection[Returned]:
+    """What is to be given back when these are."""
+    returned: dict[int, Returned] = {}
+    for delivery in deliveries:
+        entry, _, number = tag_of(delivery)
+        some = Returned(delivery.request.model, entry, delivery.attempt, set())
+        returned.setdefault(id(entry), some).numbers.add(number)
+    return returned.values()
 
 
 def as_map(fields: Fields) -> dict[bytes, bytes]:

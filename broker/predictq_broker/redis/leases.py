@@ -5,13 +5,12 @@ Requests and results are handed out the same way, so workers and subscribers sha
 
 import threading
 import uuid
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, Protocol
 
 from predictq_broker.errors import BrokerError
-from predictq_broker.messages import Outcome
 from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import command
 from predictq_broker.redis.entries import Handed, Place
@@ -29,11 +28,16 @@ _NEVER = -1
 
 
 class Held(Protocol):
-    """A tag: it knows where its entry is."""
+    """An entry in our hands."""
 
     @property
     def place(self) -> Place:
-        """Where its entry is."""
+        """Where it is."""
+        ...
+
+    @property
+    def held(self) -> set[int]:
+        """The numbers of those of its messages that are ours."""
         ...
 
 
@@ -54,7 +58,7 @@ class Leased:
         self._lock = threading.Lock()
         self._joined: set[Queue] = set()
         self._asked: set[Queue] = set()  # joined, unless the answer that says so was lost
-        self._held: dict[int, Held] = {}  # tags by identity: it is the same object until the end
+        self._held: dict[int, Held] = {}  # by identity: it is the same object until the end
         self._lost = 0
         self._readers = 0
         self._sure = _NEVER  # how many connections had been made when we were last sure of what we hold
@@ -109,7 +113,7 @@ class Leased:
 
     def _give_back_unknown(self) -> None:
         with self._lock:
-            seen = {tag.place for tag in self._held.values()}
+            seen = {entry.place for entry in self._held.values()}
         for queue in list(self._asked):
             for number, stream in enumerate(queue.streams, 1):
                 pending = self._pending(stream)
@@ -130,40 +134,32 @@ class Leased:
             return []  # the queue is gone, and with it whatever it held
         return [(name, int(attempt)) for name, _, _, attempt in reply]
 
-    def hold(self, tags: Iterable[Held]) -> None:
+    def hold(self, entries: Iterable[Held]) -> None:
         """Remember what we hold; it is what we lose when we are fenced."""
         with self._lock:
-            self._held.update({id(tag): tag for tag in tags})
+            self._held.update({id(entry): entry for entry in entries})
 
-    def holds(self, tag: object) -> bool:
-        """Whether this was received here and neither settled, given back nor lost since."""
-        return id(tag) in self._held
+    def held_of(self, entry: Held) -> Collection[int]:
+        """The numbers of what came in this entry and was neither settled, given back nor lost since."""
+        return entry.held if id(entry) in self._held else ()
 
-    def places_but(self, leaving: Iterable[object]) -> set[Place]:
-        """Where the entries are of all that we hold but these."""
-        without = {id(tag) for tag in leaving}
+    def keeps(self, entry: Held, leaving: Collection[int]) -> bool:
+        """Whether we hold more of what came in this entry than these."""
+        return not set(self.held_of(entry)).issubset(leaving)
+
+    def let_go(self, gone: Iterable[tuple[Held, Iterable[int]]]) -> None:
+        """These, told by entry and number, are no longer ours."""
         with self._lock:
-            return {tag.place for number, tag in self._held.items() if number not in without}
-
-    def held_of(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
-        """Those whose deliveries we hold, the first for each."""
-        held, first = self._held, dict[int, Outcome]()
-        for outcome in outcomes:
-            first.setdefault(id(outcome.delivery.tag), outcome)
-        return [outcome for number, outcome in first.items() if number in held]
-
-    def let_go(self, tags: Iterable[object]) -> None:
-        """These are no longer ours."""
-        with self._lock:
-            held = self._held
-            for tag in tags:
-                held.pop(id(tag), None)
+            for entry, numbers in gone:
+                entry.held.difference_update(numbers)
+                if not entry.held:
+                    self._held.pop(id(entry), None)
 
     def _fenced(self, consumer: str) -> None:
         with self._lock:
             if self.consumer != consumer:
                 return
-            self._lost += len(self._held)
+            self._lost += sum(len(entry.held) for entry in self._held.values())
             self._held.clear()
             queues = list(self._asked)
             self._joined.clear()

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from predictq_broker.messages import ResultDelivery
 from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import MAX_BLOCK
-from predictq_broker.redis.entries import Handed, Place, as_map
+from predictq_broker.redis.entries import ALL, Handed, Place, as_map
 from predictq_broker.redis.keys import SUBSCRIBERS, Keys, known_models, model_of
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.scripts import Scripts
@@ -25,6 +25,7 @@ class _Tag(NamedTuple):
     name: bytes
     attempt: int
     consumer: str
+    held: set[int]
 
     @property
     def place(self) -> Place:
@@ -84,7 +85,7 @@ class RedisSubscription:
         _, attempt, entries = handed
         for name, fields in entries:
             result = read_result(model_of(queue.streams[0]), as_map(fields))
-            yield ResultDelivery(result, _Tag(queue, name, attempt, consumer), attempt)
+            yield ResultDelivery(result, _Tag(queue, name, attempt, consumer, {ALL}), attempt)
 
     def _sleep(self, queues: Sequence[Queue], wait: float) -> None:
         """Until a result comes to a stream we know, or it is time to look for new streams."""
@@ -95,20 +96,20 @@ class RedisSubscription:
 
     def ack(self, deliveries: Sequence[ResultDelivery]) -> int:
         """As `Subscription.ack`."""
-        tags = sorted((tag for delivery in deliveries if self._leased.holds(tag := _tag(delivery))), key=_owner)
+        tags = sorted((tag for delivery in deliveries if self._leased.held_of(tag := _tag(delivery))), key=_owner)
         acked = 0
         with self._where.trying("acknowledge results"):
             for (stream, leases, consumer), group in groupby(tags, key=_owner):
                 ours = list(group)
                 names = [tag.name for tag in ours]
                 forgotten = int(self._scripts.ack(keys=[stream, leases], args=[SUBSCRIBERS, consumer, *names]))
-                self._leased.let_go(ours if forgotten else ())
+                self._leased.let_go((tag, (ALL,)) for tag in ours if forgotten)
                 acked += forgotten
         return acked
 
     def holds(self, delivery: ResultDelivery) -> bool:
         """As `Subscription.holds`."""
-        return self._leased.holds(_tag(delivery))
+        return bool(self._leased.held_of(_tag(delivery)))
 
     def renew(self) -> int:
         """As `Subscription.renew`."""

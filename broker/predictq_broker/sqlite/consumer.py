@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from sqlite3 import Connection
+from typing import cast
 
 from predictq_broker.failpoints import reached
 from predictq_broker.messages import Delivery, Outcome
@@ -15,7 +16,7 @@ from predictq_broker.sqlite.intake import Source, deliveries, how_many_in, take
 from predictq_broker.sqlite.lease import Lease
 from predictq_broker.sqlite.publishing import publish
 from predictq_broker.sqlite.queues import open_queue
-from predictq_broker.sqlite.slots import json_list, queue_of, tag_of
+from predictq_broker.sqlite.slots import Tag, json_list, queue_of, tag_of
 from predictq_broker.sqlite.statements import sql
 
 __all__ = ["SqliteConsumer", "forget"]
@@ -82,7 +83,7 @@ class SqliteConsumer:
     def _finish(self, outcomes: Sequence[Outcome], *, dead: bool) -> Sequence[Outcome]:
         if not outcomes:
             return []
-        tags = [tag_of(delivery[1]) for delivery, _ in outcomes]
+        tags = _tags(outcomes)
         with self._database.write(durable=True) as connection:
             now = now_ms()
             if dead:
@@ -91,7 +92,8 @@ class SqliteConsumer:
             settled = outcomes if len(ours) == len(tags) else self._those(ours, outcomes)
             if dead:
                 _set_aside(connection, settled, now)
-            forget(connection, rows, [_charge(delivery) for delivery, _ in settled])
+            gone = tags if settled is outcomes else _tags(settled)
+            forget(connection, rows, [(slot, size) for slot, _, size, _ in gone])
             publish(connection, [(delivery[0][4], result) for delivery, result in settled], now)
             reached("mid_settle")
         self._results.ring()
@@ -129,9 +131,8 @@ def forget(connection: Connection, rows: Iterable[int], settled: Iterable[tuple[
         connection.execute(sql("charge_queue"), {"queue": queue, "requests": -len(each), "bytes": -sum(each)})
 
 
-def _charge(delivery: Delivery) -> tuple[int, int]:
-    slot, _, size, _ = tag_of(delivery[1])
-    return slot, size
+def _tags(outcomes: Iterable[Outcome]) -> list[Tag]:
+    return cast("list[Tag]", [delivery[1] for delivery, _ in outcomes])
 
 
 def _set_aside(connection: Connection, settled: Sequence[Outcome], now: int) -> None:

@@ -7,10 +7,11 @@ from itertools import chain, repeat
 from sqlite3 import Connection
 from typing import NamedTuple
 
+from predictq_broker.columns import made
 from predictq_broker.messages import Delivery, Request
 from predictq_broker.port import Capacity
 from predictq_broker.sqlite.database import now_ms
-from predictq_broker.sqlite.packing import cut, how_many, made
+from predictq_broker.sqlite.packing import cut, how_many
 from predictq_broker.sqlite.parcels import ids_in, slots_in
 from predictq_broker.sqlite.rows import Row, request_in
 from predictq_broker.sqlite.slots import Parcel, priority_of, stream_span, streams_of

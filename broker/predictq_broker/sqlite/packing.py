@@ -1,16 +1,13 @@
-"""Many bodies in one blob, one after another with their sizes beside them; and many messages from their columns."""
+"""Many bodies in one blob, one after another with their sizes beside them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from struct import pack, unpack
-from typing import Any, Final, TypeVar
+from typing import Final
 
-__all__ = ["MOST_BYTES", "cut", "how_many", "made", "pack_sizes"]
+__all__ = ["MOST_BYTES", "cut", "how_many", "pack_sizes"]
 
 MOST_BYTES: Final = 64 * 1024
 """Of bodies in one blob of several: a larger one costs so much that a row of its own makes no difference."""
-
-T = TypeVar("T", bound=tuple[Any, ...])
 
 
 def pack_sizes(bodies: Sequence[bytes]) -> bytes:
@@ -29,11 +26,3 @@ def cut(blob: bytes, sizes: bytes) -> Iterator[bytes]:
     for size in unpack(f"<{how_many(sizes)}I", sizes):
         begin, end = end, end + size
         yield blob[begin:end]
-
-
-def made(kind: type[T], *columns: Iterable[object]) -> Iterator[T]:
-    """A named tuple of `kind` for each row of its columns, of which one has an end; in a third of the time of calling
-    `kind` for each.
-    """
-    make: Callable[[Iterable[object]], T] = partial(tuple.__new__, kind)
-    return map(make, zip(*columns))  # noqa: B905  most columns repeat one value without end

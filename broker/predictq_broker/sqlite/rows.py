@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from itertools import repeat
 from typing import Any, Final
 
+from predictq_broker.columns import made
 from predictq_broker.messages import JSON, Code, Fault, Priority, Request, Result, Timings
 from predictq_broker.names import is_name
-from predictq_broker.sqlite.packing import cut, made, pack_sizes
+from predictq_broker.sqlite.packing import cut, pack_sizes
 from predictq_broker.wire import MAX_HEADER_BYTES, read_request, request_fields
 
 __all__ = [

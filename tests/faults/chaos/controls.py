@@ -42,7 +42,8 @@ def _no_gate() -> None:
 def _no_gate_on_redis() -> None:
     from predictq_broker.redis import scripts
     from predictq_broker.redis.consumer import RedisConsumer
-    from predictq_broker.redis.leases import Leased
+    from predictq_broker.redis.outcomes import parts_of
+    from predictq_broker.redis.settling import Settling
 
     safe = scripts.source
     gates = {
@@ -57,7 +58,7 @@ def _no_gate_on_redis() -> None:
         return _without(text, *gates[name])
 
     _replace(scripts, "source", unsafe)
-    _replace(Leased, "held_of", lambda _, outcomes: list(outcomes))
+    _replace(Settling, "_held", lambda _, outcomes: parts_of(outcomes))
     _late(RedisConsumer, "settle")
 
 
@@ -120,8 +121,8 @@ def _mixed_answers() -> None:
     safe = Replica._outcomes
 
     def unsafe(self: Any, batch: Any, predicted: Any, started: float) -> Any:
-        answers = predicted.answers
-        return safe(self, batch, predicted._replace(answers=[*answers[1:], *answers[:1]]), started)
+        outputs = predicted.outputs
+        return safe(self, batch, predicted._replace(outputs=[*outputs[1:], *outputs[:1]]), started)
 
     _replace(Replica, "_outcomes", unsafe)
 

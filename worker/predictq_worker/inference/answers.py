@@ -1,10 +1,11 @@
 """What one request of a batch ends with, and how much it may weigh."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
 
 from predictq_broker.messages import Code
 
-__all__ = ["Answer", "Failed", "Limits", "Ok"]
+__all__ = ["Answer", "Failed", "Limits", "Ok", "Predicted"]
 
 
 class Limits(NamedTuple):
@@ -35,3 +36,28 @@ class Failed(NamedTuple):
 
 
 Answer = Ok | Failed
+
+
+class Predicted(NamedTuple):
+    """What became of each body.
+
+    Attributes:
+        outputs: For each body, in order, its outputs, encoded; empty if it failed.
+        failed: Why some have none, by their places.
+        seconds: How long the runner took for all of them.
+    """
+
+    outputs: list[bytes]
+    failed: Mapping[int, Failed]
+    seconds: float
+
+    @classmethod
+    def of(cls, answers: Sequence[Answer], seconds: float) -> Self:
+        """The same from one answer a body."""
+        failed = {place: answer for place, answer in enumerate(answers) if isinstance(answer, Failed)}
+        return cls([answer.body if isinstance(answer, Ok) else b"" for answer in answers], failed, seconds)
+
+    @property
+    def answers(self) -> list[Answer]:
+        """One answer a body, in order."""
+        return [self.failed.get(place) or Ok(body) for place, body in enumerate(self.outputs)]

@@ -8,6 +8,7 @@ One frame asks, one frame answers. The parent trusts no frame: lengths are bound
 
 import struct
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -119,12 +120,12 @@ def _unpack(rest: memoryview, sizes: _Sizes) -> Frame:
     lengths = struct.unpack_from(f"<{sizes.parts}Q", rest, sizes.header)
     if sum(lengths) != sizes.blob:
         raise BadFrame("the lengths of the parts do not add up")
-    parts: list[bytes] = []
-    start = sizes.header + 8 * sizes.parts
-    for length in lengths:
-        parts.append(bytes(rest[start : start + length]))
-        start += length
-    return Frame(header, parts)
+    ends = list(accumulate(lengths, initial=0))
+    blob = rest[sizes.header + 8 * sizes.parts :]
+    if sizes.blob < _JOIN_BELOW:
+        small = bytes(blob)  # a part of bytes costs half of one of a view
+        return Frame(header, [small[start:end] for start, end in pairwise(ends)])
+    return Frame(header, [bytes(blob[start:end]) for start, end in pairwise(ends)])
 
 
 def _read_header(text: memoryview) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class LocalRunner:
         with self._lock:
             start = time.perf_counter()
             answers = predict_batch(self._release, method, content_type, bodies, self._limits)
-            return Predicted(answers, time.perf_counter() - start)
+            return Predicted.of(answers, time.perf_counter() - start)
 
     @property
     def alive(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from predictq_broker.messages import Code
 from predictq_registry import Manifest, Package, ReleaseSignature, Trust
-from predictq_worker.inference import Answer, Failed, Limits, Ok
+from predictq_worker.inference import Answer, Failed, Limits, Ok, Predicted
 from predictq_worker.runner.frames import BadFrame, Buffer, Frame, pack
 
 __all__ = [
@@ -66,13 +66,6 @@ class LoadReport(NamedTuple):
     memory: int = 0
     warnings: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
-
-
-class Predicted(NamedTuple):
-    """One answer a body, in order, and the seconds the runner took for all of them."""
-
-    answers: list[Answer]
-    seconds: float
 
 
 class Question(NamedTuple):
@@ -251,11 +244,7 @@ def read_predict_reply(frame: Frame, count: int) -> Predicted:
     """
     match frame.header:
         case {"seconds": float(seconds), "failed": list(failed)} if len(frame.parts) == count:
-            answers: list[Answer] = [Ok(body) for body in frame.parts]
-            for entry in failed:
-                index, failure = _read_failure(entry, count)
-                answers[index] = failure
-            return Predicted(answers, seconds)
+            return Predicted(frame.parts, dict(_read_failure(entry, count) for entry in failed), seconds)
         case _:
             raise BadFrame(f"the reply to {count} requests does not hold {count} answers")
 
