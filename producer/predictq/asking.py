@@ -67,7 +67,10 @@ class Questions:
             _checked("id", chosen)
         body, content_type, count = encoding.encode(rows, self._settings)
         to = self._reply_to if reply_to is None else reply_to
-        form = _form(to, model, content_type, count, timeout, **options)
+        try:
+            form = _form(to, model, content_type, count, timeout, **options)
+        except TypeError:  # something that cannot be kept, such as a list, which is told by its name
+            form = _form.__wrapped__(to, model, content_type, count, timeout, **options)
         return form, body, chosen or self._ids.next(), bool(chosen)
 
 
@@ -98,10 +101,17 @@ def _form(  # noqa: PLR0913  each is one field of the request
 
 
 def _nearer(timeout: float | None, deadline: float | None) -> float | None:
-    given = [float(seconds) for seconds in (timeout, deadline) if seconds is not None]
+    given = [_in_seconds(told) for told in (timeout, deadline) if told is not None]
     if given and not 0 < min(given) <= _LONGEST_DEADLINE:
         raise InvalidInput(f"deadline must be between 0 and {_LONGEST_DEADLINE:g} seconds, not {min(given)!r}")
     return min(given, default=None)
+
+
+def _in_seconds(told: float) -> float:
+    try:
+        return float(told)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"deadline must be a number of seconds, not {told!r}") from None
 
 
 def _checked_priority(name: str, model: str) -> Priority:
@@ -112,15 +122,20 @@ def _checked_priority(name: str, model: str) -> Priority:
 
 
 def _checked(kind: str, name: str) -> str:
-    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  callers may not be typed
-        raise InvalidInput(f"{kind} must be a text, not {type(name).__name__}")
+    _check_text(kind, name)
     try:
         return check_name(kind, str.__str__(name))
     except InvalidName as error:
         raise InvalidInput(str(error)) from None
 
 
+def _check_text(kind: str, text: str) -> None:
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  callers may not be typed
+        raise InvalidInput(f"{kind} must be a text, not {type(text).__name__}")
+
+
 def _checked_header(name: str, text: str) -> str:
+    _check_text(name, text)
     if len(text.encode()) > _LONGEST_HEADER:
         raise InvalidInput(f"{name} has more than {_LONGEST_HEADER} bytes")
     return str.__str__(text)

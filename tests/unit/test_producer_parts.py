@@ -3,12 +3,14 @@
 import sys
 import threading
 import time
+from typing import Any
 
 import pytest
 from echo_worker import EchoWorker, echo
 from fakes import FakeBroker
 
-from predictq import Client, Settings
+from predictq import Client, InvalidInput, Settings
+from predictq.asking import Questions
 from predictq.backoff import Backoff
 from predictq.blocking import WaitingCall
 from predictq.call import Call
@@ -124,3 +126,23 @@ def test_the_call_that_crosses_the_limit_in_bytes_is_the_last_of_those_sent_toge
     assert rest == calls[taken:]
     assert not line.is_full
     assert line._size == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"model": ["iris"]}, "model must be a text, not list"),
+        ({"ref": {}}, "ref must be a text, not dict"),
+        ({"method": []}, "method must be a text, not list"),
+        ({"id": 5}, "id must be a text, not int"),
+        ({"key": b"x"}, "key must be a text, not bytes"),
+        ({"traceparent": [1]}, "traceparent must be a text, not list"),
+        ({"priority": []}, "priority must be high, normal or low"),
+        ({"deadline": "soon"}, "deadline must be a number of seconds, not 'soon'"),
+        ({"deadline": [1]}, r"deadline must be a number of seconds, not \[1\]"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_by_its_name(wrong: Any, said: str) -> None:
+    options = {"model": "iris", **wrong}
+    with pytest.raises(InvalidInput, match=said):
+        Questions(Settings(), "inbox.x").make(options.pop("model"), [[1]], options)
