@@ -126,7 +126,8 @@ class Port:
         name = self._inbox.name
         for place in range(0, len(asked), 512):
             part = asked[place : place + 512]
-            self._broker.send([Request(MODEL, orjson.dumps([row]), f"{n:032d}", reply_to=name) for n, row in part])
+            requests = [Request(MODEL, orjson.dumps([row]), f"{n:032d}", reply_to=name) for n, row in part]
+            self._broker.send(requests, first=True)  # as a client does, whose ids nobody else can know
 
     async def receive(self, wait: float) -> Sequence[Answer]:
         """What the inbox holds."""
