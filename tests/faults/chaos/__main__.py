@@ -21,7 +21,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # through every `finally`: nothing is left
     given = _arguments()
     control = CONTROLS[given.control] if given.control else None
-    size = Size(given.workers, given.runners, rate=given.rate)
+    size = Size(given.workers, given.runners, given.share_below, rate=given.rate)
     plan = Plan(
         given.engine,
         seed=given.seed,
@@ -64,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], metavar="FAULT", help="draw from these; may be repeated")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--runners", type=int, default=2)
+    parser.add_argument("--share-below", type=int, default=0, metavar="BYTES", help="small releases share a process")
     parser.add_argument("--rate", type=float, default=1000.0, help="requests a second, all producers together")
     parser.add_argument("--report", default="", metavar="STEM", help="write STEM.json and STEM.md")
     parser.add_argument("--keep", default="", metavar="DIRECTORY", help="leave journals and logs there")

@@ -29,12 +29,14 @@ class Size:
 
     Attributes:
         workers, runners, subscribers: Processes; runners of each worker.
+        share_below: Releases of up to so many bytes share a process.
         rate: Requests a second, of all producers together.
         kinds: Which producers there are, and each one's share of the rate.
     """
 
     workers: int = 3
     runners: int = 2
+    share_below: int = 0
     subscribers: int = 2
     rate: float = 1000.0
     kinds: Mapping[str, float] = field(
@@ -97,6 +99,7 @@ class System:
             environment={**clock.environment, "CHAOS_CONTROL": self._control},
             lease=self.engine.lease,
             runners=self.size.runners,
+            share_below=self.size.share_below,
             max_batch_rows=64,  # what a worker holds runs one by one when it has died: not too much of it
             predict_timeout=2.0,
             grace=5.0,
