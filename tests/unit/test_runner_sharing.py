@@ -201,6 +201,16 @@ def test_one_that_dies_while_it_is_loaded_may_do_so_alone(registry: Registry, sh
     assert answer(shared.start("tree-0")) == 0
 
 
+def test_one_that_takes_too_long_to_load_may_do_so_alone(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = shared.start("tree-0")
+    monkeypatch.setattr("predictq_worker.runner.sharing._LOADS_WITHIN", 0.0)
+    slow = shared.start("tree-1")
+    assert not slow.shared
+    assert answer(slow) == 1
+    with pytest.raises(RunnerGone):
+        answer(tree)
+
+
 def test_one_that_is_refused_leaves_the_others_as_they_were(shared: Shared) -> None:
     tree = shared.start("tree-0")
     package = shared.package("tree-1")

@@ -245,3 +245,11 @@ def test_for_a_new_release_the_one_used_least_recently_goes_unless_it_is_to_stay
     bench.load("asked")
     bench.load("new")
     assert set(bench.catalog.resident()) == {"told", "new"}
+
+
+def test_what_is_loaded_for_a_trial_is_to_be_alone_and_what_is_asked_for_need_not_be(bench: Bench) -> None:
+    bench.load("iris")
+    challenger = bench.catalog.hold("iris", 2)
+    bench.wait()
+    assert challenger.alone
+    assert not bench.catalog.hold("iris", 1).alone

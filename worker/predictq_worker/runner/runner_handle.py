@@ -57,7 +57,7 @@ class Runner:
         self._host: Final = host
         self._digest: Final = load.package.manifest.digest
         self._neighbours: Final = neighbours
-        self._alone = neighbours is None or neighbours.suspect(self._digest)
+        self._alone = neighbours is not None and neighbours.suspect(self._digest)
         self._limits: Final = load.limits
         self._closed = False
         self._number, self.loaded = host.load(load, timeout)
@@ -79,7 +79,7 @@ class Runner:
         """One answer for each body, in order.
 
         Raises:
-            RunnerGone: if the process had ended before.
+            RunnerGone: if the process had ended before, or ended while others in it were asked as well.
             RunnerDied: if it ended meanwhile, or was killed since it did not answer within `timeout` seconds.
         """
         most_bytes = len(bodies) * self._limits.max_answer_bytes
