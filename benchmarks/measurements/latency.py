@@ -16,8 +16,8 @@ EQUAL = (100, 500)
 _WIDTH = 1024
 _NAMES = frozenset(
     (
-        *("predictq SQLite", "predictq Redis", "predictq Redis always", "predictq RabbitMQ"),
-        *("bare loop Redis", "Celery", "Dramatiq", "Taskiq", "FastStream batches"),
+        *("predictq SQLite", "predictq Redis", "predictq Redis everysec", "predictq Redis always"),
+        *("predictq RabbitMQ", "bare loop Redis", "Celery", "Dramatiq", "Taskiq", "FastStream batches", "Huey"),
         *("MLServer HTTP", "MLServer gRPC", "BentoML"),
     )
 )
@@ -46,4 +46,4 @@ def _cases(options: Options) -> Sequence[Case]:
     return [Case(who, "", "logistic", _measure(options)) for who in everybody if who.name in _NAMES]
 
 
-LATENCY = Part("latency", "Latency under a load that does not wait for answers", _cases)
+LATENCY = Part("latency", "Latency under a load that does not wait for answers", _cases, rounds=2)

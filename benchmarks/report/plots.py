@@ -129,9 +129,16 @@ def sizing(turns: Turns) -> Figure:
         learnt = points.pop("learnt", None)
         by_hand = sorted(points.values())
         axes.plot([x for x, _ in by_hand], [y for _, y in by_hand], "o-", color=_OTHER, label="set by hand")
+        if by_hand:
+            best = max(y for _, y in by_hand)
+            axes.axhline(0.95 * best, color=_OTHER, linestyle=":", linewidth=1, label="95 % of the best by hand")
         if learnt is not None:
-            axes.plot(*learnt, "D", color=_OWN, markersize=8, label="learnt")
-        axes.set(xscale="log", ylim=(0, None), xlabel="rows of a batch", ylabel="requests/s", title=model)
+            axes.plot(*learnt, "D", color=_OWN, markersize=8, label=f"learnt: {learnt[0]:.0f} rows")
+            axes.axvline(learnt[0], color=_OWN, linestyle=":", linewidth=1)
+        sizes = [1, 4, 16, 64, 256, 512]
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.set(ylim=(0, None), xlabel="rows of a batch", ylabel="requests/s", title=model)
         axes.legend(loc="lower right")
     return figure
 
