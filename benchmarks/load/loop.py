@@ -60,11 +60,18 @@ class Loop:
             await self._receive(min(left, 1.0))
         return self._tally.total
 
-    async def closed(self, in_flight: int, seconds: float, warm_up: float) -> Figures:
-        """Always `in_flight` requests on their way: an answer is followed by the next request."""
+    async def closed(self, in_flight: int, seconds: float, warm_up: float, turn_over: float = 0.0) -> Figures:
+        """Always `in_flight` requests on their way: an answer is followed by the next request.
+
+        With `turn_over` the warm-up lasts, so many seconds longer at most, until as many have been answered as are on
+        their way: whoever is slow to ask finds many answers that were made meanwhile, and they are no pace to be kept.
+        """
         self._tally = Tally()
         await self.fill(in_flight)
         await self._go_round(in_flight, warm_up)
+        end = time.perf_counter() + turn_over
+        while self._tally.total < in_flight and time.perf_counter() < end:
+            await self._go_round(in_flight, 1.0)
         self._tally.start()
         await self._go_round(in_flight, seconds)
         return self._tally.figures()

@@ -8,6 +8,7 @@ from options import Options
 from turn import Turn
 
 from measurements.case import Case, Part
+from measurements.single_rows import TURN_OVER
 
 __all__ = ["EQUAL", "LATENCY", "SHARES"]
 
@@ -28,7 +29,7 @@ def _measure(options: Options) -> Callable[[Turn], Any]:
         turn.start_workers()
         with turn.asker() as asker:
             told = {"seconds": options.seconds, "warm_up": options.warm_up}
-            peak = asker.do("closed", in_flight=_WIDTH, **told)["per_second"]
+            peak = asker.do("closed", in_flight=_WIDTH, turn_over=TURN_OVER, **told)["per_second"]
         found: dict[str, Any] = {"peak": peak}
         with turn.asker(precise=True) as asker:
             for share in SHARES:
