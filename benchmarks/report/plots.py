@@ -4,19 +4,28 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from cycler import Cycler
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 Figures = dict[str, Any]
 Turns = list[Figures]
 Pick = Callable[[Figures], float]
 _OWN, _OTHER = "#b03060", "#7f8c9a"
+
+
+def _marked(colours: Sequence[Any]) -> Cycler:
+    """Twenty that differ: dark and light ones by their marks too."""
+    strong, weak = list(colours[::2]), list(colours[1::2])
+    return mpl.cycler(color=strong + weak, marker=["o"] * len(strong) + ["s"] * len(weak))
+
 
 mpl.use("svg")
 mpl.rcParams.update(
@@ -27,6 +36,8 @@ mpl.rcParams.update(
         "axes.spines.top": False,
         "axes.spines.right": False,
         "figure.constrained_layout.use": True,
+        "axes.ymargin": 0.02,
+        "axes.prop_cycle": _marked(mpl.colormaps["tab20"].colors),
     }
 )
 
@@ -70,8 +81,8 @@ def lines(axes: Axes, turns: Turns, phases: Mapping[str, Pick]) -> None:
     found = {phase: medians(turns, pick) for phase, pick in phases.items()}
     for who in dict.fromkeys(turn["contender"] for turn in turns):
         points = {phase: rates[who, ""] for phase, rates in found.items() if (who, "") in rates}
-        form = "o-" if who.startswith("predictq") else "s--"
-        axes.plot(list(points), list(points.values()), form, label=who, markersize=4)
+        form = "-" if who.startswith("predictq") else "--"
+        axes.plot(list(points), list(points.values()), linestyle=form, label=who, markersize=4)
 
 
 def at(phase: str, name: str) -> Pick:
@@ -94,7 +105,8 @@ def latency(turns: Turns) -> Figure:
     figure, both = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
     for axes, name in zip(both, ("p50", "p99"), strict=True):
         lines(axes, turns, {share: at(share, name) for share in ("10%", "50%", "80%")})
-        axes.set(yscale="log", xlabel="load, of its own peak", title=f"{name}, seconds")
+        axes.set(yscale="log", xlabel="load, of its own peak", title=name)
+        axes.yaxis.set_major_formatter(EngFormatter("s"))
     figure.legend(*both[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     return figure
 
@@ -165,6 +177,7 @@ def drawn(turns: Turns) -> Iterator[tuple[str, Figure]]:
         "bulk": "rows/s",
         "models": "requests/s",
         "backlog": "requests/s",
+        "popularity": "requests/s",
         "scaling": "requests/s",
     }.items():
         if parts.get(part):
