@@ -15,6 +15,8 @@ __all__ = ["Loop"]
 
 _SLICE = 512
 _PATIENCE = 10.0
+_WHOLE = 1.0
+"""Nothing is due in a closed loop: it waits a second at least, for some libraries block for whole seconds or poll."""
 
 
 class Loop:
@@ -80,7 +82,7 @@ class Loop:
         clock = time.perf_counter
         end = clock() + seconds
         while (left := end - clock()) > 0:
-            await self._receive(left)
+            await self._receive(max(left, _WHOLE))
             missing = in_flight - len(self._sent)
             if missing > 0:
                 await self._send(missing, clock())
