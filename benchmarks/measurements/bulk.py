@@ -34,7 +34,7 @@ def _measure(model: str, form: str, options: Options) -> Callable[[Turn], Any]:
 
 def _cases(options: Options) -> Sequence[Case]:
     return [
-        Case(who, f"{model} {form}", model, _measure(model, form, options))
+        Case(who, f"{model} {form}", model, _measure(model, form, options), 3 if model.endswith("-30") else 2)
         for model, form in (_QUICK if options.quick else _ASKED)
         for who in _asked_for(model, form)
     ]
@@ -49,4 +49,4 @@ def _asked_for(model: str, form: str) -> Iterator[Contender]:
         yield _IN_PROCESS
 
 
-BULK = Part("bulk", "Many rows at once", _cases, rounds=2)
+BULK = Part("bulk", "Many rows at once", _cases)

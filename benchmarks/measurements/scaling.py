@@ -23,6 +23,7 @@ def _cases(options: Options) -> Sequence[Case]:
             f"{model}, {workers} x {runners}",
             model,
             closed((WIDTH,), options),
+            2 if model == "logistic" and engine != "RabbitMQ" else 1,
         )
         for model in ("logistic", "forest")
         for runners, workers in shapes

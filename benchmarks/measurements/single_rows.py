@@ -12,7 +12,7 @@ from measurements.case import Case, Part
 
 __all__ = ["ENGINES_PART", "PEERS_PART", "TURN_OVER", "closed"]
 
-TURN_OVER = 20.0
+TURN_OVER = 10.0
 """Seconds that a warm-up may last beyond its time, until what was asked first has been answered."""
 
 _SLOWER = frozenset(("Dramatiq", "Taskiq", "RQ", "arq", "BentoML", "LitServe", "Ray Serve"))

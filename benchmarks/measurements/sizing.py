@@ -13,7 +13,7 @@ from measurements.case import Case, Part
 __all__ = ["LEARNT", "MODELS_SIZED", "SIZES", "SIZING"]
 
 MODELS_SIZED = ("logistic", "svc-30")
-SIZES = (1, 4, 16, 64, 256, 512)
+SIZES = (1, 8, 32, 64, 128, 256, 512)
 LEARNT = "learnt"
 _WIDTH = 2048
 _METRICS = ("predictq_batch_rows_count", "predictq_batch_rows_sum", "predictq_predict_seconds_sum")

@@ -99,9 +99,21 @@ def _quantiles(results: Results, name: str, key: str) -> str:
         [
             who,
             ranged(results.spread("latency", who, "", lambda figures: float(figures["peak"])), count),
-            *(ranged(results.spread("latency", who, "", _at(phase, key)), milliseconds) for phase in phases),
+            *(ranged(results.spread("latency", who, "", _quantile(phase, key)), milliseconds) for phase in phases),
         ]
         for who in results.contenders("latency")
         if results.rounds("latency", who)
     ]
     return table(head, rows)
+
+
+def _quantile(phase: str, key: str) -> Callable[[Any], float]:
+    """Only of so many requests that more than one is beyond it."""
+    least = {"p99": 100, "p999": 1000}.get(key, 1)
+
+    def figure(figures: Any) -> float:  # noqa: ANN401  JSON
+        if int(figures[phase]["answered"]) < least:
+            raise ValueError(f"{key} of fewer than {least}")
+        return float(figures[phase][key])
+
+    return figure

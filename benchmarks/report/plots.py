@@ -147,7 +147,7 @@ def sizing(turns: Turns) -> Figure:
         if learnt is not None:
             axes.plot(*learnt, "D", color=_OWN, markersize=8, label=f"learnt: {learnt[0]:.0f} rows")
             axes.axvline(learnt[0], color=_OWN, linestyle=":", linewidth=1)
-        sizes = [1, 4, 16, 64, 256, 512]
+        sizes = [1, 8, 32, 64, 128, 256, 512]
         axes.set_xscale("log", base=2)
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.set(ylim=(0, None), xlabel="rows of a batch", ylabel="requests/s", title=model)
