@@ -161,7 +161,8 @@ def rate(figures: Figures) -> float:
 
 
 def drawn(turns: Turns) -> Iterator[tuple[str, Figure]]:
-    """Each plot with its name, which begins with the part's."""
+    """Each plot with its name, which begins with the part's; none of a part in which nobody could be measured."""
+    turns = [turn for turn in turns if turn["figures"]]
     parts = {
         name: [turn for turn in turns if turn["part"] == name] for name in dict.fromkeys(turn["part"] for turn in turns)
     }
