@@ -1,9 +1,9 @@
 """Many rows at once: `client.map`, a thousand rows in a request, beside `predict` on the same chunks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from contenders import ENGINES, LIMITS, REDIS
+from contenders import ENGINES, LIMITS, PLAIN, REDIS, Contender
 from options import Options
 from turn import Turn
 
@@ -33,13 +33,20 @@ def _measure(model: str, form: str, options: Options) -> Callable[[Turn], Any]:
 
 
 def _cases(options: Options) -> Sequence[Case]:
-    sqlite = next(who for who in ENGINES if who.server == "sqlite")
-    cases: list[Case] = []
-    for model, form in _QUICK if options.quick else _ASKED:
-        asked = (sqlite, REDIS) if model.startswith("logistic") else (REDIS,)
-        limit = (_IN_PROCESS,) if form == "npy" else ()
-        cases += (Case(who, f"{model} {form}", model, _measure(model, form, options)) for who in (*asked, *limit))
-    return cases
+    return [
+        Case(who, f"{model} {form}", model, _measure(model, form, options), 3 if model.endswith("-30") else 2)
+        for model, form in (_QUICK if options.quick else _ASKED)
+        for who in _asked_for(model, form)
+    ]
+
+
+def _asked_for(model: str, form: str) -> Iterator[Contender]:
+    """What a flush costs shows in thirty columns: it goes by bytes."""
+    for who in ENGINES:
+        if who is REDIS or model == "logistic-30" or (who.server in PLAIN and model != "forest-30"):
+            yield who
+    if form == "npy":
+        yield _IN_PROCESS
 
 
 BULK = Part("bulk", "Many rows at once", _cases)
