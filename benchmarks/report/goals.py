@@ -5,7 +5,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from contenders import QUEUES
-from measurements.bulk import CHUNK
+from measurements.bulk import FOREST, LOGISTIC, SMALL
 from measurements.latency import EQUAL
 from measurements.models import WIDTH
 
@@ -88,10 +88,8 @@ def _batches(results: Results) -> Iterator[Goal]:
     rate: Callable[[Any], float] = itemgetter("per_second")
     forest = beside("models", "forest", lambda it: float(it[str(WIDTH)]["per_second"]))
     yield Goal("random forest, single rows, beside in process", "≥ 0.9", forest)
-    yield Goal(
-        f"bulk, NumPy, 30 columns, chunks of {CHUNK}, logistic", "≥ 0.5", beside("bulk", "logistic-30 npy", rate)
-    )
-    yield Goal(f"bulk, NumPy, 30 columns, chunks of {CHUNK}, forest", "≥ 0.95", beside("bulk", "forest-30 npy", rate))
+    for bulk, wanted in ((LOGISTIC, "≥ 0.5"), (SMALL, "≥ 0.5"), (FOREST, "≥ 0.95")):
+        yield Goal(f"bulk, {bulk.case}", wanted, beside("bulk", bulk.case, rate))
 
 
 def _growth(results: Results) -> Iterator[Goal]:
