@@ -9,7 +9,6 @@ from collections.abc import Generator, Sequence
 from typing import Final
 
 from predictq_worker.runner.child_process import ChildProcess
-from predictq_worker.runner.combining import Combiner
 from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerGone, RunnerKilled
 from predictq_worker.runner.frames import BadFrame
 from predictq_worker.runner.linux import private_of, rss_of
@@ -41,8 +40,8 @@ class Host:
         pid: The process.
     """
 
-    def __init__(self, nursery: Nursery, *, shared: bool = False) -> None:
-        """A process out of `nursery` that holds nothing yet, and may hold several releases if it is `shared`.
+    def __init__(self, nursery: Nursery) -> None:
+        """A process out of `nursery` that holds nothing yet.
 
         Raises:
             RunnerDied: if there is none to be had.
@@ -55,7 +54,6 @@ class Host:
         self._to_forget: Final[set[int]] = set()
         self._asked: frozenset[int] = frozenset()
         """The releases whose questions are on their way."""
-        self._combiner: Final = Combiner(self._ask) if shared else None
         self._latest = LoadReport(0.0, 0)
         self._ended: str | None = None
 
@@ -79,20 +77,17 @@ class Host:
             raise ReleaseRefused(outcome)
         return number, outcome
 
-    def predict(self, question: Question, *, alone: bool = True) -> Predicted:
-        """One release's answer to each body, in order.
-
-        Args:
-            question: The batch.
-            alone: Whether this is asked for itself; else with those that other threads ask at the same time.
+    def predict(self, questions: Sequence[Question]) -> list[Predicted]:
+        """For each question its release's answer to each body, in order.
 
         Raises:
             RunnerGone: if the process had ended before, or ended while it was asked several questions at once.
-            RunnerDied: if it ended of this one, or was killed since it did not answer in time.
+            RunnerDied: if it ended of the only one, or was killed since it did not answer in time.
         """
-        if self._combiner is None:
-            return self._ask([question])[0]
-        return self._combiner.ask(question, alone=alone)
+        try:
+            return self._ask(questions)
+        except RunnerDied as death:
+            raise death if len(questions) == 1 else RunnerGone(death.reason) from None
 
     def _ask(self, questions: Sequence[Question]) -> list[Predicted]:
         asked = frozenset(question.number for question in questions)
