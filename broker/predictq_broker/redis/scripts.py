@@ -1,6 +1,7 @@
 """The Lua scripts, one a step, each in a file of its own; `_library.lua` is put in front of every one."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -10,12 +11,15 @@ from redis import exceptions as server
 
 from predictq_broker.errors import BrokerUnavailable
 from predictq_broker.redis.connection import command
+from predictq_broker.redis.pool import Words, talk
 from predictq_broker.redis.server import Server, ask_at_once
 
-__all__ = ["Call", "Script", "Scripts", "source"]
+__all__ = ["Call", "Script", "Scripts", "Step", "raised", "run", "source"]
 
 _REPLICATED: Final = 2.0
 """Seconds that replicas get to confirm."""
+_AT_ONCE: Final = 64
+"""Calls in one round trip: what the first of them publishes is not held up by all the others."""
 
 
 @cache
@@ -60,22 +64,50 @@ class Script:
         return ask_at_once(self._where, key, *words)
 
     def each(self, calls: Sequence[Call]) -> list[Any]:
-        """Run it for each of these; those that are together in one round trip."""
-        replies: dict[str, Any] = {}
-        by_key = {call.keys[0]: call for call in calls}
-        for keys in self._where.together(list(by_key)):
-            pipeline = self._where.at(keys[0]).pipeline(transaction=False)
-            for key in keys:
-                command(pipeline, "EVALSHA", self._digest, *by_key[key].words)
-            replies |= zip(keys, pipeline.execute(raise_on_error=False), strict=True)
-        return [self._or_again(reply, by_key[key]) for key, reply in replies.items()]
+        """Run it for each of these; those that are together in few round trips."""
+        return [raised(reply) for reply in run(self._where, [Step(self, call) for call in calls])]
 
-    def _or_again(self, reply: Any, call: Call) -> Any:
-        if isinstance(reply, server.NoScriptError | server.MovedError):
+    def command(self, call: Call) -> Words:
+        """What calls it where it is known."""
+        return ("EVALSHA", self._digest, *call.words)
+
+    def or_again(self, reply: Any, call: Call) -> Any:
+        """The reply to `command`, be it an error; or to a second try where nothing was done."""
+        if not isinstance(reply, server.NoScriptError | server.MovedError):
+            return reply
+        try:
             return self(*call)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        except server.ResponseError as error:
+            return error
+
+
+class Step(NamedTuple):
+    """A script, and one call of it."""
+
+    script: Script
+    call: Call
+
+
+def run(where: Server, steps: Sequence[Step]) -> list[Any]:
+    """What each of these said, in their order, be it an error; those that are together take few round trips."""
+    by_key: defaultdict[str, list[int]] = defaultdict(list)
+    for n, step in enumerate(steps):
+        by_key[step.call.keys[0]].append(n)
+    replies: list[Any] = [None] * len(steps)
+    for keys in where.together(list(by_key)):
+        numbers = [n for key in keys for n in by_key[key]]
+        for some in (numbers[first : first + _AT_ONCE] for first in range(0, len(numbers), _AT_ONCE)):
+            told = talk(where.at(keys[0]), *[steps[n].script.command(steps[n].call) for n in some])
+            for n, reply in zip(some, told, strict=True):
+                replies[n] = steps[n].script.or_again(reply, steps[n].call)
+    return replies
+
+
+def raised(reply: Any) -> Any:
+    """The reply, raised if it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 class ReplicatedScript(Script):
