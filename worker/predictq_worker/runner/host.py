@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Generator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from predictq_worker.runner.child_process import ChildProcess
 from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerGone, RunnerKilled
@@ -31,6 +31,18 @@ __all__ = ["Host"]
 _NATURAL_END: Final = 0.5
 """Seconds between a process's closing its socket and its end, before it is killed."""
 _FORGETS_WITHIN: Final = 10.0
+_SEVERAL: Final = 2
+_STAYS_TRUE: Final = 0.5
+
+
+class _Measured(NamedTuple):
+    """Bytes that were found, and until when that is believed."""
+
+    memory: int
+    until: float
+
+
+_UNKNOWN: Final = _Measured(0, -math.inf)
 
 
 class Host:
@@ -55,6 +67,7 @@ class Host:
         self._asked: frozenset[int] = frozenset()
         """The releases whose questions are on their way."""
         self._latest = LoadReport(0.0, 0)
+        self._measured = _UNKNOWN
         self._ended: str | None = None
 
     def load(self, load: Load, timeout: float) -> tuple[int, LoadReport]:
@@ -110,9 +123,19 @@ class Host:
         return len(self._held)
 
     def memory(self) -> int:
-        """Bytes that the process shares with nobody; 0 once it has ended. Takes milliseconds."""
+        """Bytes that the process shares with nobody; 0 once it has ended.
+
+        It takes milliseconds, in which the process gets no new memory. So what was measured for one of several releases
+        half a second ago will do for the next.
+        """
         if self._ended is not None:
             return 0
+        now = time.monotonic()
+        if len(self._held) < _SEVERAL or now > self._measured.until:
+            self._measured = _Measured(self._measure(), now + _STAYS_TRUE)
+        return self._measured.memory
+
+    def _measure(self) -> int:
         private = private_of(self.pid)
         if private is None:  # it hides: what it said itself, and what it grew by since
             return max(self._latest.memory + rss_of(self.pid) - self._latest.rss, 0)
@@ -151,6 +174,7 @@ class Host:
         numbers = list(self._to_forget)
         self._child.channel.ask(forget_frame(numbers), deadline, 0, 0)
         self._to_forget.difference_update(numbers)
+        self._measured = _UNKNOWN
 
     @contextlib.contextmanager
     def _conversation(self, asked: frozenset[int], timeout: float | None) -> Generator[float]:
