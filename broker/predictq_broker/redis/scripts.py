@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 from redis import exceptions as server
 
 from predictq_broker.errors import BrokerUnavailable
-from predictq_broker.redis.connection import command
 from predictq_broker.redis.pool import Words, talk
 from predictq_broker.redis.server import Server, ask_at_once
 
@@ -47,6 +46,9 @@ class Call(NamedTuple):
 class Script:
     """One step, called by its digest; a server that does not know it is told its text."""
 
+    replicated = False
+    """Whether its effect must have reached replicas before it counts."""
+
     def __init__(self, where: Server, text: str) -> None:
         self._where = where
         self._text = text
@@ -77,7 +79,7 @@ class Script:
             return reply
         try:
             return self(*call)
-        except server.ResponseError as error:
+        except (server.ResponseError, BrokerUnavailable) as error:
             return error
 
 
@@ -91,8 +93,7 @@ class Step(NamedTuple):
 def run(where: Server, steps: Sequence[Step]) -> list[Any]:
     """What each of these said, in their order, be it an error; those that are together take few round trips."""
     if len(steps) == 1:  # as a rule
-        script, call = steps[0]
-        return [script.or_again(talk(where.at(call.keys[0]), script.command(call))[0], call)]
+        return _told(where, steps)
     by_key: defaultdict[str, list[int]] = defaultdict(list)
     for n, step in enumerate(steps):
         by_key[step.call.keys[0]].append(n)
@@ -100,10 +101,37 @@ def run(where: Server, steps: Sequence[Step]) -> list[Any]:
     for keys in where.together(list(by_key)):
         numbers = [n for key in keys for n in by_key[key]]
         for some in (numbers[first : first + _AT_ONCE] for first in range(0, len(numbers), _AT_ONCE)):
-            told = talk(where.at(keys[0]), *[steps[n].script.command(steps[n].call) for n in some])
-            for n, reply in zip(some, told, strict=True):
-                replies[n] = steps[n].script.or_again(reply, steps[n].call)
+            for n, reply in zip(some, _told(where, [steps[n] for n in some]), strict=True):
+                replies[n] = reply
     return replies
+
+
+def _told(where: Server, steps: Sequence[Step]) -> list[Any]:
+    """As `run`, in one round trip."""
+    wanted = where.wait_replicas if steps[0].script.replicated else 0
+    commands = [step.script.command(step.call) for step in steps]
+    if wanted:
+        commands.append(_wait(wanted))
+    replies = talk(where.at(steps[0].call.keys[0]), *commands)
+    told = [step.script.or_again(reply, step.call) for step, reply in zip(steps, replies, strict=False)]
+    short = _unconfirmed(replies[-1], wanted) if wanted else None
+    return told if short is None else [reply if isinstance(reply, Exception) else short for reply in told]
+
+
+def _wait(wanted: int) -> Words:
+    return ("WAIT", wanted, round(_REPLICATED * 1000))
+
+
+def _unconfirmed(confirmed: Any, wanted: int) -> Exception | None:
+    """What is to be said if fewer replicas than that have all that was written before, by whomever."""
+    if isinstance(confirmed, Exception):
+        return confirmed
+    if confirmed >= wanted:
+        return None
+    return BrokerUnavailable(
+        f"stored, but {confirmed} instead of {wanted} replicas confirmed it within {_REPLICATED:g} s: "
+        "unknown whether it would survive the loss of the server; look at the replicas"
+    )
 
 
 def raised(reply: Any) -> Any:
@@ -116,6 +144,8 @@ def raised(reply: Any) -> Any:
 class ReplicatedScript(Script):
     """One whose effect must have reached replicas before it counts."""
 
+    replicated = True
+
     def _ask(self, key: str, *words: Any) -> Any:
         """What the script said. WAIT counts the replicas that have all that was written before it, by whomever:
         so the second time we send what was stored the first time, we wait for it all the same.
@@ -123,18 +153,9 @@ class ReplicatedScript(Script):
         wanted = self._where.wait_replicas
         if not wanted:
             return super()._ask(key, *words)
-        pipeline = self._where.at(key).pipeline(transaction=False)
-        command(pipeline, *words)
-        command(pipeline, "WAIT", wanted, round(_REPLICATED * 1000))
-        reply, confirmed = pipeline.execute(raise_on_error=False)
-        for said in (reply, confirmed):
-            if isinstance(said, Exception):
-                raise said
-        if confirmed < wanted:
-            raise BrokerUnavailable(
-                f"stored, but {confirmed} instead of {wanted} replicas confirmed it within {_REPLICATED:g} s: "
-                "unknown whether it would survive the loss of the server; look at the replicas"
-            )
+        reply, confirmed = map(raised, talk(self._where.at(key), words, _wait(wanted)))
+        if short := _unconfirmed(confirmed, wanted):
+            raise short
         return reply
 
 
