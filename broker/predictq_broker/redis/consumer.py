@@ -145,7 +145,9 @@ class RedisConsumer:
             return []  # a queue was removed under us, or broken; the next read makes it anew, or does without it
         if isinstance(reply, Exception):
             raise reply
-        return self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
+        arrived = self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
+        self._pace.brought(sum(len(some.deliveries) for some in arrived))
+        return arrived
 
     def _sleep_apart(self, wants: Mapping[str, Capacity], streams: Sequence[str], wait: float) -> list[Arrived]:
         """As `_sleep`, where no read may name all streams: sleep first, then take what came."""
