@@ -287,3 +287,42 @@ def test_a_defect_answers_what_was_asked_and_stops_nobody(bench: MakeBench) -> N
     assert some.settled[0].result.status is Code.INTERNAL
     some.ask(0)
     assert some.answered(2)["m0"] == b"0"
+
+
+def test_a_process_that_cannot_be_asked_leaves_no_request_without_an_end(bench: MakeBench) -> None:
+    some = bench(2)
+    some.hold(0)
+    some.ask(1)
+    process, ask = some.process, some.process.ask
+
+    def fail(numbers: Sequence[int]) -> None:
+        if 1 in numbers:
+            raise OSError("no more descriptors")
+        ask(numbers)
+
+    process.ask = fail  # type: ignore[method-assign]
+    process.goes_on.set()
+    some.answered(2)
+    assert [outcome.result.status for outcome in some.settled] == [Code.OK, Code.INTERNAL]
+    some.ask(0)
+    some.answered(3)
+
+
+def test_without_a_thread_to_be_had_a_release_in_trouble_says_so_and_is_tried_again(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = bench(2)
+    runner: Any = some.replicas[1]._runner
+    runner.suspect = True
+    with monkeypatch.context() as patched:
+
+        def none(*_: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patched.setattr(Replica, "_run_alone", none)
+        some.ask(1)
+        some.answered(1)
+    assert some.settled[0].result.status is Code.MODEL_UNAVAILABLE
+    some.ask(1)
+    assert some.answered(2)["m1"] == b"1"
+    assert some.settled[1].result.status is Code.OK

@@ -10,6 +10,7 @@ from typing import Final
 
 from predictq_broker import Outcome
 from predictq_broker.failpoints import reached
+from predictq_worker.batcher import Batch
 from predictq_worker.feeding import Fed, Turn
 from predictq_worker.runner import Runner, RunnerDied
 
@@ -54,11 +55,12 @@ class Feeder:
                 self._called[member] = None
                 self._changed.notify()
 
-    def _part(self, member: Fed) -> None:
+    def _part(self, member: Fed) -> Callable[[], None]:
         with self._changed:
             call = self._members.pop(member)
             self._called.pop(member, None)
         member.batcher.unlisten(call)
+        return call
 
     # ── the thread ──
 
@@ -111,21 +113,31 @@ class Feeder:
             return None
         turn = member.begin(batch) if member.may_join else None
         if turn is None:
-            self._part(member)
-            member.go_on_alone(batch)
+            outcomes += self._let_go(member, batch)
             return None
         outcomes += turn.late
         return turn if turn.batch.works else None
+
+    def _let_go(self, member: Fed, batch: Batch, death: RunnerDied | None = None) -> list[Outcome]:
+        """Let it go on alone; the outcomes if there is no thread to be had: it is tried again when work comes."""
+        call = self._part(member)
+        try:
+            member.go_on_alone(batch, death)
+        except RuntimeError as error:
+            with self._changed:
+                self._members[member] = call
+            member.batcher.listen(call)
+            return member.give_up(batch, error)
+        return []
 
     def _ask(self, turns: Sequence[Turn]) -> list[Outcome]:
         reached("before_predict")
         try:
             answers = Runner.predict_together([(turn.runner, turn.question) for turn in turns])
         except RunnerDied as death:
-            for turn in turns:
-                self._part(turn.member)
-                turn.member.go_on_alone(turn.batch, death)
-            return []
+            return [outcome for turn in turns for outcome in self._let_go(turn.member, turn.batch, death)]
+        except Exception as error:  # noqa: BLE001  a defect of ours: it must not leave these requests without an end
+            return [outcome for turn in turns for outcome in turn.member.defect(turn.batch, error)]
         reached("after_predict")
         return [
             outcome

@@ -56,7 +56,19 @@ class Fed(Protocol):
         ...
 
     def go_on_alone(self, batch: Batch, death: RunnerDied | None = None) -> None:
-        """Answer that batch, of which the process died if `death` says so, and go on in a thread of its own."""
+        """Answer that batch, of which the process died if `death` says so, and go on in a thread of its own.
+
+        Raises:
+            RuntimeError: if there is no thread to be had; then nothing was done.
+        """
+        ...
+
+    def give_up(self, batch: Batch, why: Exception) -> list[Outcome]:
+        """The outcomes of a batch that cannot be run now."""
+        ...
+
+    def defect(self, batch: Batch, error: Exception) -> list[Outcome]:
+        """The outcomes of a batch of which a fault of ours was made."""
         ...
 
     def end(self) -> None:

@@ -158,13 +158,7 @@ class Replica:
                 return late
             return late + (self._predict(batch) if death is None else self._after(batch, death))
         except Exception as error:  # noqa: BLE001  a defect of ours: it must not leave these requests without an end
-            return self._defect(batch, error)
-
-    def _defect(self, batch: Batch, error: Exception) -> list[Outcome]:
-        about = {"model": self._manifest.model, "held": len(batch.works)}
-        _logger.error("a batch went wrong", extra=about, exc_info=error)
-        sentence = "the worker failed at this request; its log says why"
-        return [self._failure(work, Code.INTERNAL, sentence) for work in (*batch.works, *batch.expired)]
+            return self.defect(batch, error)
 
     # ── fed, together with others ──
 
@@ -185,13 +179,28 @@ class Replica:
             took = min(max(predicted.seconds, 0.0), time.monotonic() - turn.started)
             return self._answered(turn.runner, turn.batch, predicted, turn.started, took)
         except Exception as error:  # noqa: BLE001  as above
-            return self._defect(turn.batch, error)
+            return self.defect(turn.batch, error)
         finally:
             self.busy = False
 
     def go_on_alone(self, batch: Batch, death: RunnerDied | None = None) -> None:
         """As `Fed.go_on_alone`."""
         self._run_alone(batch, death)
+
+    def give_up(self, batch: Batch, why: Exception) -> list[Outcome]:
+        """As `Fed.give_up`."""
+        self.busy = False
+        sentence = f"the release cannot be asked now: {why}; ask again"
+        works = (*batch.works, *batch.expired)
+        return [self._failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in works]
+
+    def defect(self, batch: Batch, error: Exception) -> list[Outcome]:
+        """As `Fed.defect`."""
+        self.busy = False
+        about = {"model": self._manifest.model, "held": len(batch.works)}
+        _logger.error("a batch went wrong", extra=about, exc_info=error)
+        sentence = "the worker failed at this request; its log says why"
+        return [self._failure(work, Code.INTERNAL, sentence) for work in (*batch.works, *batch.expired)]
 
     def end(self) -> None:
         """As `Fed.end`: the runner goes, and nobody feeds it any more."""
