@@ -1,22 +1,19 @@
 """One runner of a release: has its batches predicted, and hands on outcomes."""
 
 import logging
-import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
+from collections.abc import Callable
 
-from predictq_broker import Code, Delivery, Outcome, Result, Timings
-from predictq_broker.columns import made
+from predictq_broker import Code, Outcome
 from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
+from predictq_worker.answers import Answers
 from predictq_worker.batcher import Batch, Batcher
 from predictq_worker.feeder import Feeder
 from predictq_worker.feeding import Turn
-from predictq_worker.inference import response_content_type
 from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, RunnerGone, give_way
-from predictq_worker.work import ON_TRIAL, Work, failure
+from predictq_worker.work import ON_TRIAL, Work
 
 __all__ = ["Replica"]
 
@@ -54,7 +51,7 @@ class Replica:
         feeder: Feeder | None = None,
     ) -> None:
         self._manifest = manifest
-        self._digest = manifest.digest  # which asks pydantic, and takes its time
+        self._answers = Answers(manifest, manifest.digest)
         self._runner: Runner | None = runner
         self._start_runner = start_runner
         self.batcher = batcher
@@ -153,7 +150,7 @@ class Replica:
     def _answer(self, batch: Batch, death: RunnerDied | None) -> list[Outcome]:
         """One outcome for each request of the batch, whatever happens; a deadly one may come again, alone."""
         try:
-            late = [self._too_late(work) for work in batch.expired]
+            late = [self._answers.too_late(work) for work in batch.expired]
             if not batch.works:
                 return late
             return late + (self._predict(batch) if death is None else self._after(batch, death))
@@ -170,7 +167,7 @@ class Replica:
         self.busy = bool(batch.works)
         bodies = [work.delivery.request.body for work in batch.works]
         question = runner.question(batch.method, batch.content_type, bodies, self._timeout)
-        late = [self._too_late(work) for work in batch.expired]
+        late = [self._answers.too_late(work) for work in batch.expired]
         return Turn(self, runner, question, batch._replace(expired=[]), late, time.monotonic())
 
     def finish(self, turn: Turn, predicted: Predicted) -> list[Outcome]:
@@ -192,7 +189,7 @@ class Replica:
         self.busy = False
         sentence = f"the release cannot be asked now: {why}; ask again"
         works = (*batch.works, *batch.expired)
-        return [self._failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in works]
+        return [self._answers.failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in works]
 
     def defect(self, batch: Batch, error: Exception) -> list[Outcome]:
         """As `Fed.defect`."""
@@ -200,7 +197,7 @@ class Replica:
         about = {"model": self._manifest.model, "held": len(batch.works)}
         _logger.error("a batch went wrong", extra=about, exc_info=error)
         sentence = "the worker failed at this request; its log says why"
-        return [self._failure(work, Code.INTERNAL, sentence) for work in (*batch.works, *batch.expired)]
+        return [self._answers.failure(work, Code.INTERNAL, sentence) for work in (*batch.works, *batch.expired)]
 
     def end(self) -> None:
         """As `Fed.end`: the runner goes, and nobody feeds it any more."""
@@ -224,15 +221,6 @@ class Replica:
             about = {"model": self._manifest.model, "version": self._manifest.version, "why": str(trouble)}
             _logger.warning("cannot start a runner yet", extra=about)
 
-    def _too_late(self, work: Work) -> Outcome:
-        late = time.monotonic() - work.delivery.expires
-        sentence = f"its deadline passed {late:.3f} s before it could run; allow more time or add workers"
-        return self._failure(work, Code.DEADLINE_EXCEEDED, sentence)
-
-    def _failure(self, work: Work, code: Code, message: str) -> Outcome:
-        version, digest = self._manifest.version, self._digest
-        return failure(work.delivery, code, message, version=version, digest=digest, route=work.route)
-
     def _predict(self, batch: Batch) -> list[Outcome]:
         if self._killed.is_set():
             return []
@@ -242,7 +230,7 @@ class Replica:
             runner = self._living_runner()
         except (RunnerDied, ReleaseRefused) as trouble:
             sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
-            return [self._failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
+            return [self._answers.failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
         reached("before_predict")
         handed = time.monotonic()
         try:
@@ -260,7 +248,7 @@ class Replica:
         self._observe(self._manifest, rows, predicted.seconds)
         if runner.outstayed:
             self._move_out()
-        return self._outcomes(batch, predicted, started)
+        return self._answers.of(batch, predicted, started)
 
     def _after(self, batch: Batch, death: RunnerDied) -> list[Outcome]:
         """The process died of this batch, or ended before it came to it, for whatever another release there did."""
@@ -308,32 +296,7 @@ class Replica:
 
     def _buried(self, works: list[Work], why: str) -> list[Outcome]:
         sentence = f"set aside after it lost its runner or worker {self._max_losses} times, the last time: {why}"
-        return [self._failure(work, Code.DEAD_LETTERED, sentence) for work in works]
-
-    def _outcomes(self, batch: Batch, predicted: Predicted, started: float) -> list[Outcome]:
-        """Column by column: all but id, outputs and route is said once, and is the same in most."""
-        works, manifest, content_type = batch.works, self._manifest, response_content_type(batch.content_type)
-        common = map(repeat, (manifest.model, manifest.version, self._digest))
-        deliveries, _, routes = zip(*works, strict=True)
-        ids = [delivery.request.id for delivery in deliveries]
-        timings = _timings(deliveries, started, predicted.seconds)
-        results = made(
-            Result, ids, repeat(Code.OK), predicted.outputs, *common, routes, repeat(content_type), timings, repeat(0.0)
-        )
-        outcomes = list(made(Outcome, deliveries, results))
-        for place, failed in predicted.failed.items():
-            outcomes[place] = self._failure(works[place], *failed)
-        return outcomes
-
-
-def _timings(deliveries: Iterable[Delivery], started: float, seconds: float) -> Iterator[Timings]:
-    """Of each; those that were received together have the same object."""
-    queued, received, timings = math.nan, math.nan, Timings()
-    for delivery in deliveries:
-        if delivery.queued != queued or delivery.received != received:
-            queued, received = delivery.queued, delivery.received
-            timings = Timings(queued, started - received, seconds)
-        yield timings
+        return [self._answers.failure(work, Code.DEAD_LETTERED, sentence) for work in works]
 
 
 def _single(work: Work) -> Batch:
