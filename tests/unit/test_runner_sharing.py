@@ -126,6 +126,22 @@ def test_the_memory_of_one_that_is_closed_comes_back_while_the_process_goes_on(s
     assert answer(tree) == 0
 
 
+def test_what_the_process_holds_is_measured_once_for_all_in_it(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees, measured = shared.trees(), list[int]()
+
+    def measure(pid: int) -> int:
+        measured.append(pid)
+        return MANY << 20
+
+    monkeypatch.setattr("predictq_worker.runner.host.private_of", measure)
+    monkeypatch.setattr("predictq_worker.runner.host._STAYS_TRUE", 60.0)
+    assert {tree.memory() for tree in trees} == {1 << 20}
+    assert len(measured) == 1
+    trees[0].close()  # then there is less
+    trees[1].memory()
+    assert len(measured) == 2
+
+
 def test_the_end_of_the_process_is_the_end_of_all_in_it_and_nobody_is_blamed_who_did_not_ask(shared: Shared) -> None:
     tree, trap = shared.start("tree-0"), shared.start("trap")
     answer(trap)
