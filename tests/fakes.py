@@ -29,6 +29,8 @@ from predictq_broker import (
     Verdict,
     check_name,
 )
+from predictq_broker.each import one_by_one
+from predictq_broker.errors import BrokerError
 from predictq_broker.names import new_inbox_name
 
 When = Literal["before", "after"]
@@ -102,6 +104,11 @@ class FakeBroker:
             self.changed.notify_all()
             self.strike("send", "after")
             return verdicts
+
+    def send_each(
+        self, batches: Sequence[Sequence[Request]], *, first: bool = False
+    ) -> Sequence[Sequence[Verdict] | BrokerError]:
+        return one_by_one(self.send, batches, first=first)
 
     def _store(self, request: Request, *, full: bool) -> Verdict:
         for kind, name in (("model", request.model), ("request id", request.id)):

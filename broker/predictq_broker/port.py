@@ -1,8 +1,8 @@
 """The Broker port: what every engine gives, cut by who uses it. The docstrings are the specification;
 `tests/contract` holds every engine to them.
 
-A producer uses `Broker.send`, `Broker.cancel` and an `Inbox`; a worker a `Consumer`; a reader of a durable
-result queue a `Subscription`; an operator `stats` and `DeadLetters`. All of it is synchronous and may be
+A producer uses `Broker.send`, `send_each`, `cancel` and an `Inbox`; a worker a `Consumer`; a reader of a
+durable result queue a `Subscription`; an operator `stats` and `DeadLetters`. All of it is synchronous and may be
 called from several threads. Any call may raise `BrokerError`; see `errors` for what that means.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, Self
 
 from predictq_broker.capabilities import Capabilities, Durability
+from predictq_broker.errors import BrokerError
 from predictq_broker.messages import (
     DeadLetter,
     Delivery,
@@ -227,6 +228,15 @@ class Broker(Protocol):
         Raises:
             InvalidName: if a model, id or reply-to is no name; then nothing is stored.
             BrokerError: unknown which are stored; sending them again with the same ids is safe.
+        """
+        ...
+
+    def send_each(
+        self, batches: Sequence[Sequence[Request]], *, first: bool = False
+    ) -> Sequence[Sequence[Verdict] | BrokerError]:
+        """As `send` for each of these, of which each is for one model and none is empty, in as few steps as can be.
+
+        What `send` would raise for one is given in the place of its verdicts, and is none of the others' trouble.
         """
         ...
 

@@ -5,14 +5,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Final, assert_never
 
 from predictq import complaints
 from predictq.backoff import Backoff
 from predictq.call import ASKED, DONE, Call, Event
 from predictq.pending import Pending
-from predictq.post import Denied, Judged, NoAnswer, Offered, Post
+from predictq.post import Denied, Judged, NoAnswer, Post
 from predictq.settings import Settings
 from predictq.waiting_line import WaitingLine
 from predictq_broker import Request
@@ -81,21 +81,27 @@ class Outbox:
         self._offered = []
 
     def _offer(self, batch: Sequence[Call]) -> None:
-        for model, calls in _by_model([call for call in batch if call.stage is not DONE]).items():
-            for first, run in _runs(calls):
-                offered = self._hand_in(model, run, first=first)
-                if isinstance(offered, NoAnswer):
-                    self._try_again([call for call in batch if call.stage is ASKED], offered)
-                    return
+        models = _by_model([call for call in batch if call.stage is not DONE])
+        runs = [run for calls in models.values() for run in _runs(calls)]
+        for first, some in groupby(runs, key=itemgetter(0)):
+            no_answer = self._hand_in([calls for _, calls in some], first=first)
+            if no_answer is not None:
+                self._try_again([call for call in batch if call.stage is ASKED], no_answer)
+                return
         self._pause = 0.0
         self._backoff.reset()
 
-    def _hand_in(self, model: str, calls: Sequence[Call], *, first: bool) -> Offered:
-        answers = any(call.wants_answer for call in calls)
-        offered = self._post.offer(model, self._requests(calls), answers=answers, first=first)
-        if not isinstance(offered, NoAnswer):
-            self._tell(calls, offered)
-        return offered
+    def _hand_in(self, runs: Sequence[Sequence[Call]], *, first: bool) -> NoAnswer | None:
+        """Offer all of these at once, each for one model; tell who has a verdict, and return why others have none."""
+        expecting = [calls[0].form.model for calls in runs if any(call.wants_answer for call in calls)]
+        batches = [self._requests(calls) for calls in runs]
+        no_answer: NoAnswer | None = None
+        for calls, offered in zip(runs, self._post.offer(batches, expecting=expecting, first=first), strict=True):
+            if isinstance(offered, NoAnswer):
+                no_answer = offered
+            else:
+                self._tell(calls, offered)
+        return no_answer
 
     def _withdraw(self) -> None:
         for model, calls in _by_model(self.line.take_withdrawn()).items():

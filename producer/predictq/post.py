@@ -1,7 +1,7 @@
 """The broker as the outbox sees it: what it said to an offer is a value, and never an exception."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from predictq.errors import Internal, InvalidInput, PredictqError, QueueFull, Refused
@@ -44,24 +44,25 @@ class Post:
         self._inbox = inbox
         self._expected: set[str] = set()
 
-    def offer(self, model: str, requests: Sequence[Request], *, answers: bool, first: bool) -> Offered:
-        """Hand in requests for one model, for the `first` time or again; `answers`: some results come to us."""
+    def offer(self, batches: Sequence[Sequence[Request]], *, expecting: Iterable[str], first: bool) -> list[Offered]:
+        """Hand in requests, for the `first` time or again: of each batch, which is for one model, what became of it.
+
+        Args:
+            batches: The requests.
+            expecting: The models of which some results come to us.
+            first: As in `Broker.send`.
+        """
         try:
-            if answers and model not in self._expected:
-                self._inbox.expect(model)
-                self._expected.add(model)
-            return Judged(self._broker.send(requests, first=first))
-        except BrokerFull as error:
-            return Denied(QueueFull, f"the broker has no room: {error}", retry_after=1.0)
-        except BrokerRefused as error:
-            return Denied(Refused, f"the broker refused: {error}")
-        except InvalidName as error:
-            return Denied(InvalidInput, str(error))
+            for model in expecting:
+                if model not in self._expected:
+                    self._inbox.expect(model)
+                    self._expected.add(model)
+            return [_offered(told) for told in self._broker.send_each(batches, first=first)]
         except BrokerError as error:
-            return NoAnswer(str(error) or type(error).__name__)
+            return [_offered(error)] * len(batches)
         except Exception as error:  # noqa: BLE001  whatever it is, callers must hear of it and the thread must live
-            _log.exception("handing in %d requests for %r failed", len(requests), model)
-            return Denied(Internal, f"the broker's client failed: {error!r}; please report it")
+            _log.exception("handing in requests for %d models failed", len(batches))
+            return [Denied(Internal, f"the broker's client failed: {error!r}; please report it")] * len(batches)
 
     def withdraw(self, model: str, ids: Sequence[str]) -> None:
         """Ask the broker to forget requests nobody waits for; if it does not hear, they run for nothing."""
@@ -69,3 +70,17 @@ class Post:
             self._broker.cancel(model, ids)
         except Exception as error:  # noqa: BLE001  best effort: nobody waits for this
             _log.debug("withdrawing %d requests for %r failed: %s", len(ids), model, error)
+
+
+def _offered(told: Sequence[Verdict] | BrokerError) -> Offered:
+    match told:
+        case BrokerFull():
+            return Denied(QueueFull, f"the broker has no room: {told}", retry_after=1.0)
+        case BrokerRefused():
+            return Denied(Refused, f"the broker refused: {told}")
+        case InvalidName():
+            return Denied(InvalidInput, str(told))
+        case BrokerError():
+            return NoAnswer(str(told) or type(told).__name__)
+        case _:
+            return Judged(told)

@@ -6,10 +6,10 @@ from operator import itemgetter
 
 import pytest
 from contract.conftest import MakeBroker
-from contract.making import answer, ask, eventually, ids, in_background, let_pass, nothing_is_left, send
+from contract.making import answer, ask, drain, eventually, ids, in_background, let_pass, nothing_is_left, send
 
 from predictq_broker.messages import Delivery, Priority
-from predictq_broker.port import Broker, Capacity, Consumer
+from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 
 MODELS = [f"model-{number:02}" for number in range(24)]
 
@@ -110,3 +110,18 @@ def test_of_each_of_many_queues_what_is_urgent_comes_first(broker: Broker, consu
     send_each(broker, *[f"{model}.high" for model in MODELS[:18]], priority=Priority.HIGH)
     found = ids(until(consumer, 36))
     assert all(found.index(f"{model}.high") < found.index(f"{model}.low") for model in MODELS[:18])
+
+
+def test_answers_of_many_models_are_settled_in_one_call_and_what_is_not_ours_is_left_out(
+    broker: Broker, consumer: Consumer, inbox: Inbox
+) -> None:
+    for model in MODELS:
+        inbox.expect(model)
+        send(broker, *[ask(f"{model}.{n}", model=model, reply_to=inbox.name) for n in range(3)])
+    deliveries = until(consumer, 3 * len(MODELS))
+    assert len(consumer.settle([answer(deliveries[0]), answer(deliveries[-1])])) == 2
+    settled = consumer.settle([answer(delivery) for delivery in deliveries])
+    assert Counter(outcome.delivery.request.id for outcome in settled) == Counter(ids(deliveries[1:-1]))
+    assert Counter(ids(drain(inbox))) == Counter(ids(deliveries))
+    consumer.close()
+    assert all(nothing_is_left(broker, model) for model in MODELS)

@@ -27,6 +27,7 @@ from servers import RedisServer, free_port
 from predictq_broker import BrokerFull, BrokerRefused, BrokerUnavailable, Capacity, Code, Limits, connect
 from predictq_broker.port import Broker, Consumer, Inbox
 from predictq_broker.redis.consumer import RedisConsumer
+from predictq_broker.redis.scripts import Call, Script, source
 from predictq_broker.redis.watch import Queue, Watch
 
 __all__ = ["broker", "raw"]
@@ -113,14 +114,14 @@ def lose_next_answer(consumer: Consumer, model: str) -> None:
     assert isinstance(consumer, RedisConsumer)
     leased, real = consumer._leased, consumer._leased._scripts
 
-    def read(keys: Any, args: Any) -> Any:
-        reply = real.receive(keys, args)
-        if f"{{{model}}}" not in keys[0]:
-            return reply
-        leased._scripts = real
-        raise redis.ConnectionError("cut off")
+    class CutOff(Script):
+        def or_again(self, reply: Any, call: Call) -> Any:
+            if f"{{{model}}}" not in call.keys[0]:
+                return super().or_again(reply, call)
+            leased._scripts = real
+            raise redis.ConnectionError("cut off")
 
-    leased._scripts = real._replace(receive=read)  # type: ignore[arg-type]  # called like a script
+    leased._scripts = real._replace(receive=CutOff(consumer._where, source("receive")))
 
 
 @pytest.mark.parametrize("cut", ["first", "second"])

@@ -4,9 +4,9 @@ import pytest
 from contract.conftest import MakeBroker
 from contract.making import answer, ask, drain, eventually, hold, ids, receive, send
 
-from predictq_broker.errors import InvalidName
+from predictq_broker.errors import BrokerError, InvalidName
 from predictq_broker.messages import ARROW, Priority, Request, Verdict
-from predictq_broker.port import Broker, Consumer, Inbox
+from predictq_broker.port import Broker, Capacity, Consumer, Inbox
 
 ACCEPTED, DUPLICATE, CONFLICT = Verdict.ACCEPTED, Verdict.DUPLICATE, Verdict.CONFLICT
 QUEUE_FULL, RESULTS_FULL = Verdict.QUEUE_FULL, Verdict.RESULTS_FULL
@@ -189,3 +189,30 @@ def test_one_send_is_for_one_model(broker: Broker, consumer: Consumer) -> None:
     with pytest.raises(ValueError, match="one model"):
         broker.send([ask("a"), ask("b", model="digits")])
     assert receive(consumer) == []
+
+
+def test_what_is_sent_for_many_models_at_once_is_told_for_each_in_order(
+    make_broker: MakeBroker, consumer: Consumer
+) -> None:
+    broker = make_broker(queue_requests=2)
+    batches = [[ask(f"m{n}.{k}", model=f"m{n}") for k in range(1 + n % 3)] for n in range(70)]
+    told = broker.send_each(batches, first=True)
+    assert [list(verdicts) for verdicts in told if not isinstance(verdicts, BrokerError)] == [
+        [ACCEPTED, ACCEPTED, QUEUE_FULL][: len(batch)] for batch in batches
+    ]
+    received = consumer.receive({f"m{n}": Capacity(10) for n in range(5)}, 0)
+    assert ids(received) == ["m0.0", "m1.0", "m1.1", "m2.0", "m2.1", "m3.0", "m4.0", "m4.1"]
+
+
+def test_of_what_is_sent_at_once_a_bad_name_harms_no_other_model(broker: Broker, consumer: Consumer) -> None:
+    first, bad, last = broker.send_each([[ask("a")], [ask("b", model="no/name")], [ask("c", model="other")]])
+    assert isinstance(bad, InvalidName)
+    assert (first, last) == ([ACCEPTED], [ACCEPTED])
+    assert ids(receive(consumer)) == ["a"]
+
+
+@pytest.mark.usefixtures("dedup")
+def test_what_is_offered_at_once_again_is_a_duplicate(broker: Broker) -> None:
+    batches = [[ask("a")], [ask("b", model="other"), ask("c", model="other")]]
+    broker.send_each(batches)
+    assert broker.send_each(batches) == [[DUPLICATE], [DUPLICATE, DUPLICATE]]

@@ -50,3 +50,19 @@ def test_nobody_waits_longer_than_he_wants_to(clock: Clock) -> None:
     waits(pace, clock, 100_000)
     assert waits(pace, clock, 100_000, most=0.01) == pytest.approx(0.01)
     assert waits(pace, clock, 100_000, most=0.0) == 0
+
+
+def test_whom_a_read_has_brought_much_waits_up_to_three_times_as_long(clock: Clock) -> None:
+    pace = Pace()
+    for count, pause in ((0, 0.003), (16, 0.0045), (32, 0.006), (1000, 0.009)):
+        waits(pace, clock, 1000)
+        pace.brought(count)
+        assert waits(pace, clock, 1000) == pytest.approx(pause)
+        clock.now += 1
+
+
+def test_what_few_streams_bring_changes_nothing(clock: Clock) -> None:
+    pace = Pace()
+    waits(pace, clock, 64)
+    pace.brought(1000)
+    assert waits(pace, clock, 1000) == 0

@@ -16,7 +16,7 @@ from unit import runner_models as models
 from predictq_broker.messages import JSON
 from predictq_registry import Demand, Package, Registry, Trust
 from predictq_worker.inference import Limits, Ok
-from predictq_worker.runner import Nursery, ReleaseRefused, Runner, RunnerDied, RunnerGone, Sharing
+from predictq_worker.runner import Nursery, Question, ReleaseRefused, Runner, RunnerDied, RunnerGone, Sharing
 from predictq_worker.runner.linux import private_of
 
 SMALL = 1 << 20
@@ -79,6 +79,10 @@ def answer(runner: Runner, first: float = 1.0, timeout: float | None = 30.0) -> 
     return float(orjson.loads(found.body)[0])
 
 
+def question(runner: Runner, first: float = 1.0) -> Question:
+    return runner.question("predict", JSON, [orjson.dumps([[first, 1.0]])], 30.0)
+
+
 def test_small_releases_share_a_process_and_each_gives_its_own_answers(shared: Shared) -> None:
     trees = shared.trees()
     assert len({tree.pid for tree in trees}) == 1
@@ -122,6 +126,22 @@ def test_the_memory_of_one_that_is_closed_comes_back_while_the_process_goes_on(s
     assert answer(tree) == 0
 
 
+def test_what_the_process_holds_is_measured_once_for_all_in_it(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees, measured = shared.trees(), list[int]()
+
+    def measure(pid: int) -> int:
+        measured.append(pid)
+        return MANY << 20
+
+    monkeypatch.setattr("predictq_worker.runner.host.private_of", measure)
+    monkeypatch.setattr("predictq_worker.runner.host._STAYS_TRUE", 60.0)
+    assert {tree.memory() for tree in trees} == {1 << 20}
+    assert len(measured) == 1
+    trees[0].close()  # then there is less
+    trees[1].memory()
+    assert len(measured) == 2
+
+
 def test_the_end_of_the_process_is_the_end_of_all_in_it_and_nobody_is_blamed_who_did_not_ask(shared: Shared) -> None:
     tree, trap = shared.start("tree-0"), shared.start("trap")
     answer(trap)
@@ -136,23 +156,26 @@ def test_the_end_of_the_process_is_the_end_of_all_in_it_and_nobody_is_blamed_who
     assert (answer(again), answer(trapped)) == (0, 2)
 
 
+def test_those_who_are_asked_together_each_give_their_own_answer(shared: Shared) -> None:
+    trees = shared.trees()
+    answers = Runner.predict_together([(tree, question(tree)) for tree in reversed(trees)])
+    assert [outputs.answers for outputs in answers] == [[Ok(b"[%d]" % n)] for n in reversed(range(MANY))]
+
+
 def test_of_those_who_were_asked_together_the_one_that_kills_is_found_by_asking_alone(shared: Shared) -> None:
     trees, trap = shared.trees(), shared.start("trap")
     answer(trap)
-    os.kill(trap.pid, signal.SIGSTOP)  # so that all are asked before any is answered
-    with ThreadPoolExecutor(MANY + 2) as threads:
-        first = threads.submit(answer, trees[0])
-        while not trees[0]._host._asked:
-            os.sched_yield()
-        asked = [threads.submit(answer, trap, models.KILLS_ITSELF), *(threads.submit(answer, tree) for tree in trees)]
-        while len(trap._host._combiner._waiting) <= MANY:
-            os.sched_yield()
-        os.kill(trap.pid, signal.SIGCONT)
-        assert first.result(30) == 0
-        assert all(isinstance(future.exception(30), RunnerGone) for future in asked)
+    killing = (trap, question(trap, models.KILLS_ITSELF))
+    asked = [(trees[0], question(trees[0])), killing, (trees[1], question(trees[1]))]
+    with pytest.raises(RunnerGone):
+        Runner.predict_together(asked)
+    assert not any(runner.may_join for runner, _ in asked)
+    with pytest.raises(RunnerGone):
+        answer(trees[3])
     again = shared.start("trap")
     neighbours = shared.trees()
     assert again.shared
+    assert not again.may_join
     with pytest.raises(RunnerDied) as caught:
         answer(again, models.KILLS_ITSELF)
     assert not isinstance(caught.value, RunnerGone)

@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -53,6 +54,7 @@ class Batcher:
         self._alone: deque[Work] = deque()
         self._last: deque[Work] = deque()
         self._closed = False
+        self._listeners: tuple[Callable[[], object], ...] = ()
 
     def put(self, works: list[Work]) -> bool:
         """Queue work, in order; False if the batcher is closed, and nothing was queued."""
@@ -63,8 +65,33 @@ class Batcher:
             self._alone.extend(suspects)
             for kind, alike in by(_kind, [work for work in works if not work.alone] if suspects else works).items():
                 self._groups[kind].extend(alike)
-            self._changed.notify_all()
+            self._tell()
         return True
+
+    def listen(self, told: Callable[[], object]) -> None:
+        """Call `told` whenever there is work, or none will come any more: for who must not sleep in `take`."""
+        with self._changed:
+            self._listeners = (*self._listeners, told)
+
+    def unlisten(self, told: Callable[[], object]) -> None:
+        """Call it no more."""
+        with self._changed:
+            self._listeners = tuple(other for other in self._listeners if other is not told)
+
+    def _tell(self) -> None:
+        self._changed.notify_all()
+        for told in self._listeners:
+            told()
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` returns at once, with a batch or with None."""
+        return bool(self._closed or self._groups or self._alone or self._last)
+
+    @property
+    def lets_fill(self) -> bool:
+        """Whether `take` may wait though there is work."""
+        return self._limits.wait > 0
 
     def take(self, patience: float | None = None) -> Batch | None:
         """The next batch; an empty one after `patience` seconds without work. None: closed and empty."""
@@ -126,7 +153,7 @@ class Batcher:
         with self._changed:
             self._closed = True
             self._last.clear()
-            self._changed.notify_all()
+            self._tell()
 
     @property
     def waits_until(self) -> float | None:
@@ -140,7 +167,7 @@ class Batcher:
         with self._changed:
             if not self._closed:
                 self._last.extend(works)
-                self._changed.notify_all()
+                self._tell()
             return not self._closed
 
     def withdraw(self, route: str) -> list[Work]:
@@ -160,7 +187,7 @@ class Batcher:
             self._alone.clear()
             self._last.clear()
             self._groups.clear()
-            self._changed.notify_all()
+            self._tell()
             return works
 
 

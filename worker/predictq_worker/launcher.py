@@ -8,6 +8,7 @@ from typing import Final
 from predictq_registry import InvalidRelease, Package, RegistryError
 from predictq_worker.bounded_registry import BoundedRegistry
 from predictq_worker.deployment import Deployment
+from predictq_worker.feeder import Feeder
 from predictq_worker.inference import Limits
 from predictq_worker.metrics import Metrics
 from predictq_worker.replica import Replica, Settle
@@ -31,6 +32,7 @@ class Launcher:
         self._registry = registry
         self._settle = settle
         self._metrics = metrics
+        self._feeders = [Feeder(settle) for _ in range(settings.runners)] if settings.share_below else []
         self._runners = Sharing(
             nursery,
             Limits(max_body_bytes=settings.max_body_bytes, max_rows=settings.max_rows),
@@ -87,7 +89,7 @@ class Launcher:
             raise
         self._report(package, runners[0])
         return [
-            self._replica(deployment, package, runner, partial(start_runner, place))
+            self._replica(deployment, package, runner, place, partial(start_runner, place))
             for place, runner in enumerate(runners)
         ]
 
@@ -99,7 +101,12 @@ class Launcher:
         _logger.info("release loaded", extra={**about, "seconds": round(report.seconds, 3), "memory": report.memory})
 
     def _replica(
-        self, deployment: Deployment, package: Package, runner: Runner, start_runner: Callable[[], Runner]
+        self,
+        deployment: Deployment,
+        package: Package,
+        runner: Runner,
+        place: int,
+        start_runner: Callable[[], Runner],
     ) -> Replica:
         return Replica(
             package.manifest,
@@ -111,4 +118,5 @@ class Launcher:
             restarted=self._metrics.restarted,
             max_losses=self._settings.max_deliveries,
             predict_timeout=self._settings.predict_timeout,
+            feeder=self._feeders[place] if self._feeders else None,
         )

@@ -3,10 +3,15 @@
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
 from predictq_broker import Capacity, Delivery
 
 __all__ = ["Ledger"]
+
+_model: Final = attrgetter("request.model")
 
 
 class Ledger:
@@ -59,10 +64,9 @@ class Ledger:
             self._changed.notify_all()
 
     def _count(self, deliveries: Collection[Delivery], sign: int) -> None:
-        """In one sum a model: most batches are of one."""
-        models = {delivery.request.model for delivery in deliveries}
-        for model in models:
-            of_model = deliveries if len(models) == 1 else [d for d in deliveries if d.request.model == model]
+        """In one sum for those that come one after another: as a rule all of a batch."""
+        for model, some in groupby(deliveries, key=_model):
+            of_model = list(some)
             requests = [delivery.request for delivery in of_model]
             self._suspects[model] += sign * sum([delivery.attempt > 1 for delivery in of_model])
             self._requests[model] += sign * len(requests)

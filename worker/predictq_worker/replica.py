@@ -1,36 +1,40 @@
-"""One runner of a release and the thread that feeds it: takes a batch, has it predicted, hands on outcomes."""
+"""One runner of a release: has its batches predicted, and hands on outcomes."""
 
 import logging
-import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
+from collections.abc import Callable
 
-from predictq_broker import Code, Delivery, Outcome, Result, Timings
-from predictq_broker.columns import made
+from predictq_broker import Code, Outcome
 from predictq_broker.failpoints import reached
 from predictq_registry import Manifest
+from predictq_worker.answers import Answers
 from predictq_worker.batcher import Batch, Batcher
-from predictq_worker.inference import response_content_type
+from predictq_worker.feeder import Feeder
+from predictq_worker.feeding import Turn
 from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, RunnerGone, give_way
-from predictq_worker.work import ON_TRIAL, Work, failure
+from predictq_worker.work import ON_TRIAL, Work
 
 __all__ = ["Replica"]
 
 _logger = logging.getLogger(__name__)
 _LOOK = 0.25
 """Seconds between two looks at an idle runner."""
+
 _LOOK_SHARED = 5.0
 """The same where there may be thousands, all of which are loaded anew if their process ends."""
 
 StartRunner = Callable[[], Runner]
 Settle = Callable[[list[Outcome]], None]
 Observe = Callable[[Manifest, int, float], None]
+_NO_BATCH = Batch("", "", [], [])
 
 
 class Replica:
-    """Runs batches of one release until its batcher is closed and empty. A runner that dies is replaced."""
+    """Runs batches of one release until its batcher is closed and empty. A runner that dies is replaced.
+
+    It has a thread of its own; but while its runner shares a process, the feeder of that process takes its batches.
+    """
 
     def __init__(  # noqa: PLR0913  everything a replica needs is told here, in one visible place
         self,
@@ -44,12 +48,14 @@ class Replica:
         restarted: Callable[[str], None],
         max_losses: int,
         predict_timeout: float,
+        feeder: Feeder | None = None,
     ) -> None:
         self._manifest = manifest
-        self._digest = manifest.digest  # which asks pydantic, and takes its time
+        self._answers = Answers(manifest, manifest.digest)
         self._runner: Runner | None = runner
         self._start_runner = start_runner
-        self._batcher = batcher
+        self.batcher = batcher
+        self._feeder = None if batcher.lets_fill else feeder  # it does not wait
         self._settle = settle
         self._observe = observe
         self._restarted = restarted
@@ -58,23 +64,28 @@ class Replica:
         self._killed = threading.Event()
         self.busy = False
         """Whether a batch runs."""
-        self._thread = threading.Thread(
-            target=self._run, name=f"replica-{manifest.model}-{manifest.version}", daemon=True
-        )
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Begin to take batches."""
-        self._thread.start()
+        if not self._joined():
+            self._run_alone(_NO_BATCH)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the last batch is done and the runner is gone."""
-        self._thread.join(timeout)
+        self._ended.wait(timeout)
 
     @property
     def alive(self) -> bool:
         """Whether there is a runner that can answer."""
         runner = self._runner
-        return self._thread.is_alive() and runner is not None and runner.alive
+        return not self._ended.is_set() and runner is not None and runner.alive
+
+    @property
+    def may_join(self) -> bool:
+        """As `Fed.may_join`."""
+        runner = self._runner
+        return runner is not None and runner.may_join and not self._killed.is_set()
 
     def memory(self) -> int:
         """Bytes the runner shares with nobody."""
@@ -97,32 +108,106 @@ class Replica:
         if runner is not None:
             runner.close(grace=0.0)
 
-    def _run(self) -> None:
+    # ── alone, in a thread of its own ──
+
+    def _run_alone(self, batch: Batch, death: RunnerDied | None = None) -> None:
+        name = f"replica-{self._manifest.model}-{self._manifest.version}"
+        threading.Thread(target=self._run, args=(batch, death), name=name, daemon=True).start()
+
+    def _run(self, first: Batch, death: RunnerDied | None) -> None:
+        joined = False
         try:
-            while (batch := self._batcher.take(self._look())) is not None:
-                self.busy = bool(batch.works)
-                self._replace_if_dead()
-                if outcomes := self._answer(batch):
-                    self._settle(outcomes)
-                self.busy = False
+            batch: Batch | None = first
+            while batch is not None:
+                self._serve(batch, death)
+                death = None
+                if joined := self._joined():
+                    return
+                batch = self.batcher.take(self._look())
         finally:
-            if self._runner is not None:
-                self._runner.close(grace=1.0)
+            if not joined:
+                self.end()
 
     def _look(self) -> float:
         runner = self._runner
         return _LOOK_SHARED if runner is not None and runner.shared else _LOOK
 
-    def _answer(self, batch: Batch) -> list[Outcome]:
+    def _joined(self) -> bool:
+        """Whether a feeder has taken it on; then nothing here is ours any more."""
+        if self._feeder is None or not self.may_join:
+            return False
+        self._feeder.take_on(self)
+        return True
+
+    def _serve(self, batch: Batch, death: RunnerDied | None) -> None:
+        self.busy = bool(batch.works)
+        if death is None:
+            self._replace_if_dead()
+        if outcomes := self._answer(batch, death):
+            self._settle(outcomes)
+        self.busy = False
+
+    def _answer(self, batch: Batch, death: RunnerDied | None) -> list[Outcome]:
         """One outcome for each request of the batch, whatever happens; a deadly one may come again, alone."""
         try:
-            late = [self._too_late(work) for work in batch.expired]
-            return late + self._predict(batch) if batch.works else late
-        except Exception:  # a defect of ours: it must not leave these requests without an end
-            _logger.exception("a batch went wrong", extra={"model": self._manifest.model, "held": len(batch.works)})
-            sentence = "the worker failed at this request; its log says why"
-            works = [*batch.works, *batch.expired]
-            return [self._failure(work, Code.INTERNAL, sentence) for work in works]
+            late = [self._answers.too_late(work) for work in batch.expired]
+            if not batch.works:
+                return late
+            return late + (self._predict(batch) if death is None else self._after(batch, death))
+        except Exception as error:  # noqa: BLE001  a defect of ours: it must not leave these requests without an end
+            return self.defect(batch, error)
+
+    # ── fed, together with others ──
+
+    def begin(self, batch: Batch) -> Turn | None:
+        """As `Fed.begin`."""
+        runner = self._runner
+        if runner is None:
+            return None
+        self.busy = bool(batch.works)
+        bodies = [work.delivery.request.body for work in batch.works]
+        question = runner.question(batch.method, batch.content_type, bodies, self._timeout)
+        late = [self._answers.too_late(work) for work in batch.expired]
+        return Turn(self, runner, question, batch._replace(expired=[]), late, time.monotonic())
+
+    def finish(self, turn: Turn, predicted: Predicted) -> list[Outcome]:
+        """As `Fed.finish`."""
+        try:
+            took = min(max(predicted.seconds, 0.0), time.monotonic() - turn.started)
+            return self._answered(turn.runner, turn.batch, predicted, turn.started, took)
+        except Exception as error:  # noqa: BLE001  as above
+            return self.defect(turn.batch, error)
+        finally:
+            self.busy = False
+
+    def go_on_alone(self, batch: Batch, death: RunnerDied | None = None) -> None:
+        """As `Fed.go_on_alone`."""
+        self._run_alone(batch, death)
+
+    def give_up(self, batch: Batch, why: Exception) -> list[Outcome]:
+        """As `Fed.give_up`."""
+        self.busy = False
+        sentence = f"the release cannot be asked now: {why}; ask again"
+        works = (*batch.works, *batch.expired)
+        return [self._answers.failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in works]
+
+    def defect(self, batch: Batch, error: Exception) -> list[Outcome]:
+        """As `Fed.defect`."""
+        self.busy = False
+        about = {"model": self._manifest.model, "held": len(batch.works)}
+        _logger.error("a batch went wrong", extra=about, exc_info=error)
+        sentence = "the worker failed at this request; its log says why"
+        return [self._answers.failure(work, Code.INTERNAL, sentence) for work in (*batch.works, *batch.expired)]
+
+    def end(self) -> None:
+        """As `Fed.end`: the runner goes, and nobody feeds it any more."""
+        try:
+            if self._runner is not None:
+                self._runner.close(grace=1.0)
+        finally:
+            self._ended.set()
+
+    # ── what both do ──
 
     def _replace_if_dead(self) -> None:
         """A runner that died while it was idle is replaced before anybody misses it, and nobody is suspected."""
@@ -136,15 +221,6 @@ class Replica:
             about = {"model": self._manifest.model, "version": self._manifest.version, "why": str(trouble)}
             _logger.warning("cannot start a runner yet", extra=about)
 
-    def _too_late(self, work: Work) -> Outcome:
-        late = time.monotonic() - work.delivery.expires
-        sentence = f"its deadline passed {late:.3f} s before it could run; allow more time or add workers"
-        return self._failure(work, Code.DEADLINE_EXCEEDED, sentence)
-
-    def _failure(self, work: Work, code: Code, message: str) -> Outcome:
-        version, digest = self._manifest.version, self._digest
-        return failure(work.delivery, code, message, version=version, digest=digest, route=work.route)
-
     def _predict(self, batch: Batch) -> list[Outcome]:
         if self._killed.is_set():
             return []
@@ -154,28 +230,33 @@ class Replica:
             runner = self._living_runner()
         except (RunnerDied, ReleaseRefused) as trouble:
             sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
-            return [self._failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
+            return [self._answers.failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
         reached("before_predict")
         handed = time.monotonic()
         try:
             predicted = runner.predict(batch.method, batch.content_type, bodies, self._timeout)
-        except RunnerGone as end:
-            return self._anew(batch, str(end))
         except RunnerDied as death:
-            return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
+            return self._after(batch, death)
         reached("after_predict")
-        rows = sum(work.delivery.request.rows for work in batch.works)
-        self._batcher.sizing.observe(rows, time.monotonic() - handed)
+        return self._answered(runner, batch, predicted, started, time.monotonic() - handed)
+
+    def _answered(
+        self, runner: Runner, batch: Batch, predicted: Predicted, started: float, took: float
+    ) -> list[Outcome]:
+        rows = sum([work.delivery.request.rows for work in batch.works])
+        self.batcher.sizing.observe(rows, took)
         self._observe(self._manifest, rows, predicted.seconds)
         if runner.outstayed:
             self._move_out()
-        return self._outcomes(batch, predicted, started)
+        return self._answers.of(batch, predicted, started)
 
-    def _anew(self, batch: Batch, why: str) -> list[Outcome]:
-        """Its process ended before it came to this batch, for whatever another release there did."""
+    def _after(self, batch: Batch, death: RunnerDied) -> list[Outcome]:
+        """The process died of this batch, or ended before it came to it, for whatever another release there did."""
         if self._killed.is_set():
             return []
-        self._mourn(f"the process that it shared ended: {why}", held=0)
+        if not isinstance(death, RunnerGone):
+            return self._after_death(batch.works, str(death))
+        self._mourn(f"the process that it shared ended: {death}", held=0)
         return self._predict(batch)
 
     def _move_out(self) -> None:
@@ -205,7 +286,7 @@ class Replica:
         suspects = [work._replace(deaths=work.deaths + 1) for work in works]
         again = [work for work in suspects if work.losses < self._may_lose(work)]
         dead = [work for work in suspects if work.losses >= self._may_lose(work)]
-        if not self._batcher.put(again):
+        if not self.batcher.put(again):
             return [outcome for work in again for outcome in self._predict(_single(work))] + self._buried(dead, why)
         return self._buried(dead, why)
 
@@ -215,32 +296,7 @@ class Replica:
 
     def _buried(self, works: list[Work], why: str) -> list[Outcome]:
         sentence = f"set aside after it lost its runner or worker {self._max_losses} times, the last time: {why}"
-        return [self._failure(work, Code.DEAD_LETTERED, sentence) for work in works]
-
-    def _outcomes(self, batch: Batch, predicted: Predicted, started: float) -> list[Outcome]:
-        """Column by column: all but id, outputs and route is said once, and is the same in most."""
-        works, manifest, content_type = batch.works, self._manifest, response_content_type(batch.content_type)
-        common = map(repeat, (manifest.model, manifest.version, self._digest))
-        deliveries, _, routes = zip(*works, strict=True)
-        ids = [delivery.request.id for delivery in deliveries]
-        timings = _timings(deliveries, started, predicted.seconds)
-        results = made(
-            Result, ids, repeat(Code.OK), predicted.outputs, *common, routes, repeat(content_type), timings, repeat(0.0)
-        )
-        outcomes = list(made(Outcome, deliveries, results))
-        for place, failed in predicted.failed.items():
-            outcomes[place] = self._failure(works[place], *failed)
-        return outcomes
-
-
-def _timings(deliveries: Iterable[Delivery], started: float, seconds: float) -> Iterator[Timings]:
-    """Of each; those that were received together have the same object."""
-    queued, received, timings = math.nan, math.nan, Timings()
-    for delivery in deliveries:
-        if delivery.queued != queued or delivery.received != received:
-            queued, received = delivery.queued, delivery.received
-            timings = Timings(queued, started - received, seconds)
-        yield timings
+        return [self._answers.failure(work, Code.DEAD_LETTERED, sentence) for work in works]
 
 
 def _single(work: Work) -> Batch:

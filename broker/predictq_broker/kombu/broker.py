@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from predictq_broker.capabilities import Durability
+from predictq_broker.each import one_by_one
 from predictq_broker.errors import BrokerError
 from predictq_broker.kombu.consumer import KombuConsumer
 from predictq_broker.kombu.dead_letters import KombuDeadLetters
@@ -69,6 +70,12 @@ class KombuBroker:
         checked(requests)
         self._used.add(requests[0].model)
         return self._sender.send(requests)
+
+    def send_each(
+        self, batches: Sequence[Sequence[Request]], *, first: bool = False
+    ) -> Sequence[Sequence[Verdict] | BrokerError]:
+        """As `Broker.send_each`."""
+        return one_by_one(self.send, batches, first=first)
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  nothing can be taken out of these queues
         """As `Broker.cancel`, which is not possible here: nothing is withdrawn."""

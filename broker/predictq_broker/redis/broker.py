@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self
 
-from predictq_broker.alike import Alike, checked_model, in_runs
 from predictq_broker.capabilities import Capabilities, Durability
+from predictq_broker.errors import BrokerError
 from predictq_broker.messages import QueueStats, Request, Verdict
 from predictq_broker.names import check_name
 from predictq_broker.port import Limits
@@ -14,24 +14,16 @@ from predictq_broker.redis.consumer import RedisConsumer
 from predictq_broker.redis.dead_letters import RedisDeadLetters
 from predictq_broker.redis.entries import accepted
 from predictq_broker.redis.inbox import RedisInbox
-from predictq_broker.redis.keys import WORKERS, Keys, Known, known_models
-from predictq_broker.redis.offering import fit_in_parcels, parcel_words, parcels, send_words
+from predictq_broker.redis.keys import WORKERS, Keys, known_models
 from predictq_broker.redis.refusals import absent
 from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.sending import Sending
 from predictq_broker.redis.server import Server, open_server
 from predictq_broker.redis.subscription import RedisSubscription
 
 __all__ = ["RedisBroker"]
 
 _EVERY: Final = 1_000_000
-
-_VERDICTS = {
-    "A": Verdict.ACCEPTED,
-    "D": Verdict.DUPLICATE,
-    "C": Verdict.CONFLICT,
-    "F": Verdict.QUEUE_FULL,
-    "U": Verdict.RESULTS_FULL,
-}
 
 
 class RedisBroker:
@@ -42,7 +34,7 @@ class RedisBroker:
         self.limits = limits
         self._where = where
         self._scripts = Scripts.register(where, shebang=shebang)
-        self._known = Known(where)
+        self._sending = Sending(where, self._scripts, limits)
 
     @classmethod
     def connect(cls, url: str, limits: Limits) -> "RedisBroker":
@@ -53,30 +45,16 @@ class RedisBroker:
         """As `Broker.send`."""
         if not requests:
             return []
-        runs = in_runs(requests)
-        model = checked_model(runs)
-        keys = Keys.of(model)
-        limits = self.limits
-        head = [
-            keys.prefix,
-            limits.queue_requests,
-            limits.queue_bytes,
-            limits.unread_results,
-            round(limits.dedup * 1000),
-        ]
-        with self._where.trying("send"):
-            self._known.announce((model,))
-            stored = self._send_parcels(keys, head, runs) if first and fit_in_parcels(runs) else 0
-            rest = in_runs(requests[stored:]) if stored else runs
-            letters = self._scripts.send(keys=keys.held, args=[*head, *send_words(rest)]) if rest else b""
-        return [Verdict.ACCEPTED] * stored + [_VERDICTS[letter] for letter in letters.decode()]
+        (told,) = self._sending.each([requests], first=first)
+        if isinstance(told, BrokerError):
+            raise told
+        return told
 
-    def _send_parcels(self, keys: Keys, head: Sequence[Any], runs: Sequence[Alike]) -> int:
-        """How many of the requests were stored; the others, which do not fit, are to be judged one by one."""
-        sent = parcels(runs)
-        words = [word for parcel in sent for word in parcel_words(parcel)]
-        stored = int(self._scripts.send_parcels(keys=keys.held, args=[*head, *words]))
-        return sum(map(len, sent[:stored]))
+    def send_each(
+        self, batches: Sequence[Sequence[Request]], *, first: bool = False
+    ) -> Sequence[Sequence[Verdict] | BrokerError]:
+        """As `Broker.send_each`."""
+        return self._sending.each(batches, first=first)
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
         """As `Broker.cancel`."""

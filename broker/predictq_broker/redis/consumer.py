@@ -110,14 +110,13 @@ class RedisConsumer:
         """What waits, for all or these; a queue that is broken is left out of `wants`, unless it is the only one."""
         arrived: list[Arrived] = []
         models = list(wants) if models is None else models
-        for model in models:
-            try:
-                arrived += self._take_from(model, wants[model])
-            except server.ResponseError as error:
-                if not str(error).startswith("WRONGTYPE") or len(wants) == 1:
-                    raise
-                _logger.warning("this model's queue is broken", extra={"model": model, "why": str(error)})
-                del wants[model]
+        queues = [_queue(model) for model in models]
+        found = self._leased.receive_each([(q, wants[model]) for model, q in zip(models, queues, strict=True)])
+        for model, queue, received in zip(models, queues, found, strict=True):
+            if isinstance(received, Exception):
+                _leave_out(model, received, wants)
+            else:
+                arrived += to_deliveries(model, received.handed, received.consumer, queue.leases, received.now)
         return arrived if len(models) == 1 else self._kept(arrived, wants)
 
     def _kept(self, arrived: list[Arrived], wants: Mapping[str, Capacity]) -> list[Arrived]:
@@ -127,11 +126,6 @@ class RedisConsumer:
 
     def _is_known(self, model: str) -> bool:
         return self._leased.has_joined(_queue(model))
-
-    def _take_from(self, model: str, capacity: Capacity) -> list[Arrived]:
-        queue = _queue(model)
-        now, handed, consumer = self._leased.receive(queue, capacity)
-        return to_deliveries(model, handed, consumer, queue.leases, now)
 
     def _sleep(self, wants: Mapping[str, Capacity], wait: float) -> list[Arrived]:
         """Block in the server until a request comes; it is ours at once, without another round trip."""
@@ -151,7 +145,9 @@ class RedisConsumer:
             return []  # a queue was removed under us, or broken; the next read makes it anew, or does without it
         if isinstance(reply, Exception):
             raise reply
-        return self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
+        arrived = self._fitting(self._woken(reply or [], streams, consumer, clock), wants)
+        self._pace.brought(sum(len(some.deliveries) for some in arrived))
+        return arrived
 
     def _sleep_apart(self, wants: Mapping[str, Capacity], streams: Sequence[str], wait: float) -> list[Arrived]:
         """As `_sleep`, where no read may name all streams: sleep first, then take what came."""
@@ -262,6 +258,14 @@ class RedisConsumer:
         """As `Consumer.close`."""
         self._reads.close()
         self._leased.leave()
+
+
+def _leave_out(model: str, error: Exception, wants: dict[str, Capacity]) -> None:
+    """Do without a queue that is broken; raise any other error, and that of the only queue."""
+    if not str(error).startswith("WRONGTYPE") or len(wants) == 1:
+        raise error
+    _logger.warning("this model's queue is broken", extra={"model": model, "why": str(error)})
+    del wants[model]
 
 
 def _without(wants: Mapping[str, Capacity], arrived: Iterable[Arrived]) -> dict[str, Capacity]:

@@ -95,6 +95,7 @@ class RedisInbox:
             self._pace.keep(len(streams), left)
             with self._where.trying("read results"):
                 results = self._results(streams, min(left, MAX_BLOCK))
+            self._pace.brought(len(results))
             if results or time.monotonic() >= deadline:
                 return results
 

@@ -8,18 +8,18 @@ import uuid
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from predictq_broker.errors import BrokerError
 from predictq_broker.port import Capacity
 from predictq_broker.redis.connection import command
 from predictq_broker.redis.entries import Handed, Place
 from predictq_broker.redis.refusals import absent
-from predictq_broker.redis.scripts import Call, Scripts
+from predictq_broker.redis.scripts import Call, Scripts, Step, run
 from predictq_broker.redis.server import Server, ask
 from predictq_broker.redis.watch import Queue, Watch
 
-__all__ = ["Held", "Leased"]
+__all__ = ["Held", "Leased", "Received"]
 
 _EVERY = 1_000_000
 _AT_ONCE = 64
@@ -39,6 +39,20 @@ class Held(Protocol):
     def held(self) -> set[int]:
         """The numbers of those of its messages that are ours."""
         ...
+
+
+class Received(NamedTuple):
+    """What a queue gave.
+
+    Attributes:
+        now: The server's clock.
+        handed: The entries.
+        consumer: The name under which we hold them.
+    """
+
+    now: float
+    handed: list[Handed]
+    consumer: str
 
 
 class Leased:
@@ -69,20 +83,42 @@ class Leased:
     def _new_name(self) -> str:
         return f"{self._name}.{uuid.uuid4().hex[:12]}.{round(self._lease * 1000)}"
 
-    def receive(self, queue: Queue, capacity: Capacity) -> tuple[float, list[Handed], str]:
-        """The server's clock, entries of `queue`, and the name under which we hold them."""
-        consumer, joined = self.consumer, queue in self._joined
-        self._asked.add(queue)
+    def receive(self, queue: Queue, capacity: Capacity) -> Received:
+        """Entries of `queue`."""
+        (received,) = self.receive_each([(queue, capacity)])
+        if isinstance(received, Exception):
+            raise received
+        return received
+
+    def receive_each(self, wants: Sequence[tuple[Queue, Capacity]]) -> list[Received | Exception]:
+        """Entries of each of these queues, or what the server said instead; in few round trips.
+
+        If we are found fenced between two of them, what came before is held under a name that is no longer ours.
+        """
+        consumer = self.consumer
+        self._asked.update(queue for queue, _ in wants)
         self.reader = consumer
-        reply = self._scripts.receive(keys=queue.keys, args=[self._group, consumer, int(joined), *capacity])
-        if not reply:  # fenced: begin again under a new name, which cannot be
-            self._fenced(consumer)
-            return self.receive(queue, capacity)
+        calls = [
+            Call(queue.keys, [self._group, consumer, int(queue in self._joined), *capacity])
+            for queue, capacity in wants
+        ]
+        found: list[Received | Exception] = []
+        replies = run(self._where, [Step(self._scripts.receive, call) for call in calls])
+        for (queue, capacity), reply in zip(wants, replies, strict=True):
+            if isinstance(reply, Exception):
+                found.append(reply)
+            elif reply:
+                found.append(self._received(queue, reply, consumer))
+            else:  # fenced: begin again under a new name, which cannot be
+                self._fenced(consumer)
+                found += self.receive_each([(queue, capacity)])
+        return found
+
+    def _received(self, queue: Queue, reply: Any, consumer: str) -> Received:
         with self._lock:
             if self.consumer == consumer:
                 self._joined.add(queue)
-        now = int(reply[0]) + int(reply[1]) / 1e6
-        return now, reply[2:], consumer
+        return Received(int(reply[0]) + int(reply[1]) / 1e6, reply[2:], consumer)
 
     def has_joined(self, queue: Queue) -> bool:
         """Whether it was read from here, and still counts on our lease."""

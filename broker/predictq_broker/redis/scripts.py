@@ -1,6 +1,7 @@
 """The Lua scripts, one a step, each in a file of its own; `_library.lua` is put in front of every one."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -9,13 +10,15 @@ from typing import Any, Final, NamedTuple
 from redis import exceptions as server
 
 from predictq_broker.errors import BrokerUnavailable
-from predictq_broker.redis.connection import command
+from predictq_broker.redis.pool import Words, talk
 from predictq_broker.redis.server import Server, ask_at_once
 
-__all__ = ["Call", "Script", "Scripts", "source"]
+__all__ = ["Call", "Script", "Scripts", "Step", "raised", "run", "source"]
 
 _REPLICATED: Final = 2.0
 """Seconds that replicas get to confirm."""
+_AT_ONCE: Final = 64
+"""Calls in one round trip: what the first of them publishes is not held up by all the others."""
 
 
 @cache
@@ -43,6 +46,9 @@ class Call(NamedTuple):
 class Script:
     """One step, called by its digest; a server that does not know it is told its text."""
 
+    replicated = False
+    """Whether its effect must have reached replicas before it counts."""
+
     def __init__(self, where: Server, text: str) -> None:
         self._where = where
         self._text = text
@@ -60,26 +66,85 @@ class Script:
         return ask_at_once(self._where, key, *words)
 
     def each(self, calls: Sequence[Call]) -> list[Any]:
-        """Run it for each of these; those that are together in one round trip."""
-        replies: dict[str, Any] = {}
-        by_key = {call.keys[0]: call for call in calls}
-        for keys in self._where.together(list(by_key)):
-            pipeline = self._where.at(keys[0]).pipeline(transaction=False)
-            for key in keys:
-                command(pipeline, "EVALSHA", self._digest, *by_key[key].words)
-            replies |= zip(keys, pipeline.execute(raise_on_error=False), strict=True)
-        return [self._or_again(reply, by_key[key]) for key, reply in replies.items()]
+        """Run it for each of these; those that are together in few round trips."""
+        return [raised(reply) for reply in run(self._where, [Step(self, call) for call in calls])]
 
-    def _or_again(self, reply: Any, call: Call) -> Any:
-        if isinstance(reply, server.NoScriptError | server.MovedError):
+    def command(self, call: Call) -> Words:
+        """What calls it where it is known."""
+        return ("EVALSHA", self._digest, *call.words)
+
+    def or_again(self, reply: Any, call: Call) -> Any:
+        """The reply to `command`, be it an error; or to a second try where nothing was done."""
+        if not isinstance(reply, server.NoScriptError | server.MovedError):
+            return reply
+        try:
             return self(*call)
-        if isinstance(reply, Exception):
-            raise reply
-        return reply
+        except (server.ResponseError, BrokerUnavailable) as error:
+            return error
+
+
+class Step(NamedTuple):
+    """A script, and one call of it."""
+
+    script: Script
+    call: Call
+
+
+def run(where: Server, steps: Sequence[Step]) -> list[Any]:
+    """What each of these said, in their order, be it an error; those that are together take few round trips."""
+    if len(steps) == 1:  # as a rule
+        return _told(where, steps)
+    by_key: defaultdict[str, list[int]] = defaultdict(list)
+    for n, step in enumerate(steps):
+        by_key[step.call.keys[0]].append(n)
+    replies: list[Any] = [None] * len(steps)
+    for keys in where.together(list(by_key)):
+        numbers = [n for key in keys for n in by_key[key]]
+        for some in (numbers[first : first + _AT_ONCE] for first in range(0, len(numbers), _AT_ONCE)):
+            for n, reply in zip(some, _told(where, [steps[n] for n in some]), strict=True):
+                replies[n] = reply
+    return replies
+
+
+def _told(where: Server, steps: Sequence[Step]) -> list[Any]:
+    """As `run`, in one round trip."""
+    wanted = where.wait_replicas if steps[0].script.replicated else 0
+    commands = [step.script.command(step.call) for step in steps]
+    if wanted:
+        commands.append(_wait(wanted))
+    replies = talk(where.at(steps[0].call.keys[0]), *commands)
+    told = [step.script.or_again(reply, step.call) for step, reply in zip(steps, replies, strict=False)]
+    short = _unconfirmed(replies[-1], wanted) if wanted else None
+    return told if short is None else [reply if isinstance(reply, Exception) else short for reply in told]
+
+
+def _wait(wanted: int) -> Words:
+    return ("WAIT", wanted, round(_REPLICATED * 1000))
+
+
+def _unconfirmed(confirmed: Any, wanted: int) -> Exception | None:
+    """What is to be said if fewer replicas than that have all that was written before, by whomever."""
+    if isinstance(confirmed, Exception):
+        return confirmed
+    if confirmed >= wanted:
+        return None
+    return BrokerUnavailable(
+        f"stored, but {confirmed} instead of {wanted} replicas confirmed it within {_REPLICATED:g} s: "
+        "unknown whether it would survive the loss of the server; look at the replicas"
+    )
+
+
+def raised(reply: Any) -> Any:
+    """The reply, raised if it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
 
 
 class ReplicatedScript(Script):
     """One whose effect must have reached replicas before it counts."""
+
+    replicated = True
 
     def _ask(self, key: str, *words: Any) -> Any:
         """What the script said. WAIT counts the replicas that have all that was written before it, by whomever:
@@ -88,18 +153,9 @@ class ReplicatedScript(Script):
         wanted = self._where.wait_replicas
         if not wanted:
             return super()._ask(key, *words)
-        pipeline = self._where.at(key).pipeline(transaction=False)
-        command(pipeline, *words)
-        command(pipeline, "WAIT", wanted, round(_REPLICATED * 1000))
-        reply, confirmed = pipeline.execute(raise_on_error=False)
-        for said in (reply, confirmed):
-            if isinstance(said, Exception):
-                raise said
-        if confirmed < wanted:
-            raise BrokerUnavailable(
-                f"stored, but {confirmed} instead of {wanted} replicas confirmed it within {_REPLICATED:g} s: "
-                "unknown whether it would survive the loss of the server; look at the replicas"
-            )
+        reply, confirmed = map(raised, talk(self._where.at(key), words, _wait(wanted)))
+        if short := _unconfirmed(confirmed, wanted):
+            raise short
         return reply
 
 

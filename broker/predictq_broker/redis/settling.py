@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from predictq_broker.failpoints import reached
 from predictq_broker.messages import Delivery, Outcome
@@ -12,11 +12,31 @@ from predictq_broker.redis.entries import Entry, in_words, tag_of
 from predictq_broker.redis.keys import WORKERS, Keys
 from predictq_broker.redis.leases import Leased
 from predictq_broker.redis.outcomes import Part, alike, apart, part_words, parts_of, settle_words
-from predictq_broker.redis.scripts import Scripts
+from predictq_broker.redis.scripts import Call, Scripts, Step, raised, run
 from predictq_broker.redis.server import Server
 from predictq_broker.wire import common_result_fields
 
 __all__ = ["Settling"]
+
+
+class _Asked(NamedTuple):
+    """One step, and whose outcomes it settles.
+
+    Attributes:
+        step: The script's call.
+        keys: Of the model.
+        consumer: Under which name we hold them.
+        parts: The outcomes by their entries.
+        outcomes: Those that are in no parcels, in the order of the call.
+        in_parcels: Whether all are in parcels.
+    """
+
+    step: Step
+    keys: Keys
+    consumer: str
+    parts: Sequence[Part]
+    outcomes: Sequence[Outcome]
+    in_parcels: bool
 
 
 class Settling:
@@ -33,12 +53,45 @@ class Settling:
         by_owner: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
         for part in self._held(outcomes):
             by_owner[part.owner].append(part)
-        settled: list[Outcome] = []
+        asked: list[_Asked] = []
+        for (model, consumer), ours in by_owner.items():
+            for in_parcels, some in groupby(ours, key=_is_parcel):  # in order, as they are to be published
+                settle = self._parts_step if in_parcels else self._alone_step
+                asked.append(settle(Keys.of(model), consumer, list(some)))
         with self._where.trying("settle"):
-            for (model, consumer), ours in by_owner.items():
-                for in_parcels, some in groupby(ours, key=_is_parcel):  # in order, as they are to be published
-                    settle = self._settle_parts if in_parcels else self._settle_alone
-                    settled += settle(Keys.of(model), consumer, list(some))
+            return self._settled(asked)
+
+    def _settled(self, asked: Sequence[_Asked]) -> list[Outcome]:
+        """All in few round trips, however many models they are of; an error of one is raised when all were told."""
+        replies = run(self._where, [some.step for some in asked])
+        reached("mid_settle")
+        settled: list[Outcome] = []
+        again: list[_Asked] = []
+        for some, reply in zip(asked, replies, strict=True):
+            if not isinstance(reply, Exception) and reply != [0]:
+                settled += self._let_go(some, {number - 1 for number in reply}, again)
+        for reply in replies:
+            raised(reply)
+        return settled + self._settled(again) if again else settled
+
+    def _let_go(self, some: _Asked, others: set[int], again: list[_Asked]) -> list[Outcome]:
+        """What was settled of that, when those were not; what is to be asked once more is put to `again`."""
+        if not some.in_parcels:
+            self._leased.let_go((part.entry, part.numbers) for part in some.parts)
+            return [outcome for number, outcome in enumerate(some.outcomes) if number not in others]
+        settled: list[Outcome] = []
+        apart_now: list[Part] = []
+        gone: list[tuple[Entry, list[int]]] = []
+        for n, part in enumerate(some.parts):
+            if n in others and len(part.outcomes) > 1:
+                apart_now += apart(part)  # some of it is settled already, as when we are told so for the second time
+                continue
+            gone.append((part.entry, part.numbers))
+            if n not in others:
+                settled += part.outcomes
+        self._leased.let_go(gone)
+        if apart_now:
+            again.append(self._parts_step(some.keys, some.consumer, apart_now))
         return settled
 
     def _held(self, outcomes: Iterable[Outcome]) -> Iterator[Part]:
@@ -50,43 +103,21 @@ class Settling:
             elif ours := numbers.intersection(held):
                 yield part.only(ours)
 
-    def _settle_parts(self, keys: Keys, consumer: str, parts: Sequence[Part]) -> list[Outcome]:
+    def _parts_step(self, keys: Keys, consumer: str, parts: Sequence[Part]) -> _Asked:
         args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
         for part in parts:
             args += part_words(part)
-        lost = self._scripts.settle_parcels(keys=[*keys.streams, keys.leases, keys.size, keys.parcels], args=args)
-        reached("mid_settle")
-        if lost == [0]:
-            return []
-        others = {number - 1 for number in lost}
-        again: list[Part] = []
-        gone: list[tuple[Entry, list[int]]] = []
-        settled: list[Outcome] = []
-        for n, part in enumerate(parts):
-            if n in others and len(part.outcomes) > 1:
-                again += apart(part)  # some of it is settled already, as when we are told so for the second time
-                continue
-            gone.append((part.entry, part.numbers))
-            if n not in others:
-                settled += part.outcomes
-        self._leased.let_go(gone)
-        return settled + self._settle_parts(keys, consumer, again) if again else settled
+        call = Call([*keys.streams, keys.leases, keys.size, keys.parcels], args)
+        return _Asked(Step(self._scripts.settle_parcels, call), keys, consumer, parts, (), in_parcels=True)
 
-    def _settle_alone(self, keys: Keys, consumer: str, parts: Sequence[Part]) -> list[Outcome]:
+    def _alone_step(self, keys: Keys, consumer: str, parts: Sequence[Part]) -> _Asked:
         args: list[Any] = [WORKERS, consumer, keys.prefix, self._inbox_ttl]
-        outcomes = [outcome for part in parts for outcome in part.outcomes]
-        runs = alike(outcomes)
-        for run in runs:
-            args += settle_words(run)
-        lost = self._scripts.settle(keys=[*keys.streams, keys.leases, keys.size], args=args)
-        reached("mid_settle")
-        if lost == [0]:
-            return []
-        self._leased.let_go((part.entry, part.numbers) for part in parts)
-        if not lost:
-            return outcomes
-        others = {number - 1 for number in lost}
-        return [outcome for number, outcome in enumerate(chain.from_iterable(runs)) if number not in others]
+        runs = alike([outcome for part in parts for outcome in part.outcomes])
+        for same in runs:
+            args += settle_words(same)
+        call = Call([*keys.streams, keys.leases, keys.size], args)
+        outcomes = list(chain.from_iterable(runs))
+        return _Asked(Step(self._scripts.settle, call), keys, consumer, parts, outcomes, in_parcels=False)
 
     def bury(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Those of the outcomes whose requests were moved to the dead letters."""

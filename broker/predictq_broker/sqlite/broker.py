@@ -5,6 +5,8 @@ from typing import Final, Self
 
 from predictq_broker.alike import checked_model, in_runs
 from predictq_broker.capabilities import Capabilities, Durability
+from predictq_broker.each import one_by_one
+from predictq_broker.errors import BrokerError
 from predictq_broker.messages import QueueStats, Request, Verdict
 from predictq_broker.names import check_name
 from predictq_broker.port import Broker, Consumer, DeadLetters, Inbox, Limits, Subscription
@@ -65,6 +67,12 @@ class SqliteBroker:
         if Verdict.ACCEPTED in verdicts:
             self._requests.ring()
         return verdicts
+
+    def send_each(
+        self, batches: Sequence[Sequence[Request]], *, first: bool = False
+    ) -> Sequence[Sequence[Verdict] | BrokerError]:
+        """As `Broker.send_each`."""
+        return one_by_one(self.send, batches, first=first)
 
     def cancel(self, model: str, ids: Sequence[str]) -> Sequence[str]:
         """Withdraw requests that no consumer holds yet."""

@@ -12,7 +12,7 @@
 from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerError, RunnerGone, RunnerKilled
 from predictq_worker.runner.linux import give_way
 from predictq_worker.runner.local import LocalRunner
-from predictq_worker.runner.messages import LoadReport, Predicted
+from predictq_worker.runner.messages import LoadReport, Predicted, Question
 from predictq_worker.runner.nursery_handle import Allowance, Nursery
 from predictq_worker.runner.runner_handle import Runner
 from predictq_worker.runner.sharing import Sharing
@@ -23,6 +23,7 @@ __all__ = [
     "LocalRunner",
     "Nursery",
     "Predicted",
+    "Question",
     "ReleaseRefused",
     "Runner",
     "RunnerDied",

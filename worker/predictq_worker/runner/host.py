@@ -6,10 +6,9 @@ import math
 import threading
 import time
 from collections.abc import Generator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from predictq_worker.runner.child_process import ChildProcess
-from predictq_worker.runner.combining import Combiner
 from predictq_worker.runner.errors import ReleaseRefused, RunnerDied, RunnerGone, RunnerKilled
 from predictq_worker.runner.frames import BadFrame
 from predictq_worker.runner.linux import private_of, rss_of
@@ -32,6 +31,18 @@ __all__ = ["Host"]
 _NATURAL_END: Final = 0.5
 """Seconds between a process's closing its socket and its end, before it is killed."""
 _FORGETS_WITHIN: Final = 10.0
+_SEVERAL: Final = 2
+_STAYS_TRUE: Final = 0.5
+
+
+class _Measured(NamedTuple):
+    """Bytes that were found, and until when that is believed."""
+
+    memory: int
+    until: float
+
+
+_UNKNOWN: Final = _Measured(0, -math.inf)
 
 
 class Host:
@@ -41,8 +52,8 @@ class Host:
         pid: The process.
     """
 
-    def __init__(self, nursery: Nursery, *, shared: bool = False) -> None:
-        """A process out of `nursery` that holds nothing yet, and may hold several releases if it is `shared`.
+    def __init__(self, nursery: Nursery) -> None:
+        """A process out of `nursery` that holds nothing yet.
 
         Raises:
             RunnerDied: if there is none to be had.
@@ -55,8 +66,8 @@ class Host:
         self._to_forget: Final[set[int]] = set()
         self._asked: frozenset[int] = frozenset()
         """The releases whose questions are on their way."""
-        self._combiner: Final = Combiner(self._ask) if shared else None
         self._latest = LoadReport(0.0, 0)
+        self._measured = _UNKNOWN
         self._ended: str | None = None
 
     def load(self, load: Load, timeout: float) -> tuple[int, LoadReport]:
@@ -79,20 +90,17 @@ class Host:
             raise ReleaseRefused(outcome)
         return number, outcome
 
-    def predict(self, question: Question, *, alone: bool = True) -> Predicted:
-        """One release's answer to each body, in order.
-
-        Args:
-            question: The batch.
-            alone: Whether this is asked for itself; else with those that other threads ask at the same time.
+    def predict(self, questions: Sequence[Question]) -> list[Predicted]:
+        """For each question its release's answer to each body, in order.
 
         Raises:
             RunnerGone: if the process had ended before, or ended while it was asked several questions at once.
-            RunnerDied: if it ended of this one, or was killed since it did not answer in time.
+            RunnerDied: if it ended of the only one, or was killed since it did not answer in time.
         """
-        if self._combiner is None:
-            return self._ask([question])[0]
-        return self._combiner.ask(question, alone=alone)
+        try:
+            return self._ask(questions)
+        except RunnerDied as death:
+            raise death if len(questions) == 1 else RunnerGone(death.reason) from None
 
     def _ask(self, questions: Sequence[Question]) -> list[Predicted]:
         asked = frozenset(question.number for question in questions)
@@ -115,9 +123,19 @@ class Host:
         return len(self._held)
 
     def memory(self) -> int:
-        """Bytes that the process shares with nobody; 0 once it has ended. Takes milliseconds."""
+        """Bytes that the process shares with nobody; 0 once it has ended.
+
+        It takes milliseconds, in which the process gets no new memory. So what was measured for one of several releases
+        half a second ago will do for the next.
+        """
         if self._ended is not None:
             return 0
+        now = time.monotonic()
+        if len(self._held) < _SEVERAL or now > self._measured.until:
+            self._measured = _Measured(self._measure(), now + _STAYS_TRUE)
+        return self._measured.memory
+
+    def _measure(self) -> int:
         private = private_of(self.pid)
         if private is None:  # it hides: what it said itself, and what it grew by since
             return max(self._latest.memory + rss_of(self.pid) - self._latest.rss, 0)
@@ -156,6 +174,7 @@ class Host:
         numbers = list(self._to_forget)
         self._child.channel.ask(forget_frame(numbers), deadline, 0, 0)
         self._to_forget.difference_update(numbers)
+        self._measured = _UNKNOWN
 
     @contextlib.contextmanager
     def _conversation(self, asked: frozenset[int], timeout: float | None) -> Generator[float]:

@@ -79,31 +79,60 @@ class Runner:
         """One answer for each body, in order.
 
         Raises:
-            RunnerGone: if the process had ended before, or ended while others in it were asked as well.
+            RunnerGone: if the process had ended before.
             RunnerDied: if it ended meanwhile, or was killed since it did not answer within `timeout` seconds.
         """
-        most_bytes = len(bodies) * self._limits.max_answer_bytes
-        question = Question(self._number, method, content_type, bodies, most_bytes, timeout)
-        if self._neighbours is None:
-            return self._host.predict(question)
-        return self._predict_among(self._neighbours, question)
+        (predicted,) = self.predict_together([(self, self.question(method, content_type, bodies, timeout))])
+        return predicted
 
-    def _predict_among(self, neighbours: Neighbours, question: Question) -> Predicted:
+    def question(
+        self, method: str, content_type: str, bodies: Sequence[bytes], timeout: float | None = None
+    ) -> Question:
+        """What `predict` asks, to be asked together with others."""
+        most_bytes = len(bodies) * self._limits.max_answer_bytes
+        return Question(self._number, method, content_type, bodies, most_bytes, timeout)
+
+    @staticmethod
+    def predict_together(asked: Sequence[tuple["Runner", Question]]) -> list[Predicted]:
+        """The answer to each of these questions, of runners that share one process, as `predict` gives it.
+
+        Raises:
+            RunnerGone: if the process had ended before, or ended while it was asked several: each is to be asked alone.
+            RunnerDied: as `predict` does, if there is one question.
+        """
+        runners = [runner for runner, _ in asked]
         try:
-            predicted = self._host.predict(question, alone=self._alone)
-        except RunnerGone:
-            neighbours.may_have_killed(self._digest)
+            answers = runners[0]._host.predict([question for _, question in asked])  # noqa: SLF001  ours
+        except RunnerDied as death:
+            for runner in runners:
+                runner._ended(death)  # noqa: SLF001  ours
             raise
-        except RunnerDied:
-            neighbours.expel(self._digest)
-            raise
+        for runner, predicted in zip(runners, answers, strict=True):
+            runner._answered(predicted)  # noqa: SLF001  ours
+        return answers
+
+    def _ended(self, death: RunnerDied) -> None:
+        if self._neighbours is None:
+            return
+        if isinstance(death, RunnerGone):
+            self._neighbours.may_have_killed(self._digest)
+        else:
+            self._neighbours.expel(self._digest)
+
+    def _answered(self, predicted: Predicted) -> None:
+        if self._neighbours is None:
+            return
         if self._alone:
             self._alone = False
-            neighbours.did_not(self._digest)
+            self._neighbours.did_not(self._digest)
         if predicted.seconds > _LONG:
             self.outstayed = True
-            neighbours.expel(self._digest)
-        return predicted
+            self._neighbours.expel(self._digest)
+
+    @property
+    def may_join(self) -> bool:
+        """Whether it may be asked together with others: it shares their process, and was no bad neighbour so far."""
+        return self.shared and not self._alone and not self.outstayed and self.alive
 
     @property
     def alive(self) -> bool:

@@ -63,7 +63,7 @@ class Sharing:
         with self._lock:
             host = self._hosts.get(place)
             if host is None or not host.alive:
-                host = self._hosts[place] = Host(self._nursery, shared=True)
+                host = self._hosts[place] = Host(self._nursery)
             return host
 
     def _enter(self, host: Host, package: Package) -> Runner:
