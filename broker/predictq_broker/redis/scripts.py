@@ -1,6 +1,7 @@
 """The Lua scripts, one a step, each in a file of its own; `_library.lua` is put in front of every one."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -11,6 +12,8 @@ from redis import exceptions as server
 from predictq_broker.errors import BrokerUnavailable
 from predictq_broker.redis.connection import command
 from predictq_broker.redis.server import Server, ask_at_once
+
+_declared: Final = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE).findall
 
 __all__ = ["Call", "Script", "Scripts", "source"]
 
@@ -25,7 +28,17 @@ def source(name: str) -> str:
     step = (folder / f"{name}.lua").read_text()
     library = (folder / "_library.lua").read_text()
     flags, body = step.split("\n", 1) if step.startswith("#!") else ("#!lua", step)
-    return f"{flags}\n{library}\n{body}"
+    return f"{flags}\n{_needed(library, body)}\n{body}"
+
+
+def _needed(library: str, body: str) -> str:
+    """Those paragraphs of the library that `body` needs: Lua makes each function anew at every call."""
+    kept: list[str] = []
+    for paragraph in reversed(library.split("\n\n")):
+        names = _declared(paragraph)
+        if any(re.search(rf"\b{name}\b", text) for name in names for text in (body, *kept)):
+            kept.append(paragraph)
+    return "\n\n".join(reversed(kept))
 
 
 class Call(NamedTuple):
