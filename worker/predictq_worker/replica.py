@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
+from typing import NamedTuple
 
 from predictq_broker import Code, Delivery, Outcome, Result, Timings
 from predictq_broker.columns import made
@@ -27,6 +28,14 @@ _LOOK_SHARED = 5.0
 StartRunner = Callable[[], Runner]
 Settle = Callable[[list[Outcome]], None]
 Observe = Callable[[Manifest, int, float], None]
+
+
+class _Ran(NamedTuple):
+    """A batch that was predicted: how long that took, and how long it took the runner."""
+
+    works: list[Work]
+    seconds: float
+    predicting: float
 
 
 class Replica:
@@ -56,6 +65,7 @@ class Replica:
         self._max_losses = max_losses
         self._timeout = predict_timeout
         self._killed = threading.Event()
+        self._ran: list[_Ran] = []
         self.busy = False
         """Whether a batch runs."""
         self._thread = threading.Thread(
@@ -104,6 +114,7 @@ class Replica:
                 self._replace_if_dead()
                 if outcomes := self._answer(batch):
                     self._settle(outcomes)
+                self._count()
                 self.busy = False
         finally:
             if self._runner is not None:
@@ -164,12 +175,21 @@ class Replica:
         except RunnerDied as death:
             return [] if self._killed.is_set() else self._after_death(batch.works, str(death))
         reached("after_predict")
-        rows = sum(work.delivery.request.rows for work in batch.works)
-        self._batcher.sizing.observe(rows, time.monotonic() - handed)
-        self._observe(self._manifest, rows, predicted.seconds)
+        self._ran.append(_Ran(batch.works, time.monotonic() - handed, predicted.seconds))
         if runner.outstayed:
             self._move_out()
         return self._outcomes(batch, predicted, started)
+
+    def _count(self) -> None:
+        """Learn from what ran, and have it observed: after it was answered, for nobody waits for this."""
+        ran, self._ran = self._ran, []
+        try:
+            for works, seconds, predicting in ran:
+                rows = sum([work.delivery.request.rows for work in works])
+                self._batcher.sizing.observe(rows, seconds)
+                self._observe(self._manifest, rows, predicting)
+        except Exception:  # a defect of ours: what comes next is answered all the same
+            _logger.exception("a batch could not be counted", extra={"model": self._manifest.model})
 
     def _anew(self, batch: Batch, why: str) -> list[Outcome]:
         """Its process ended before it came to this batch, for whatever another release there did."""
