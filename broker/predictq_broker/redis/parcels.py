@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from predictq_broker.wire import are_plain_names
+from predictq_broker.wire import plain_names
 
 __all__ = ["COMMON", "BadParcel", "Contents", "is_parcel", "packed", "unpacked"]
 
@@ -49,9 +49,8 @@ def unpacked(fields: Sequence[bytes]) -> Contents:
     Raises:
         BadParcel: if it is none that we would have made.
     """
-    if fields[:COMMON:2] != _NAMES or not are_plain_names(fields[3]):
+    if fields[:COMMON:2] != _NAMES or not (ids := plain_names(fields[3])):
         raise BadParcel("an entry begins like a parcel and is none")
-    ids = fields[3].decode().split(" ")
     sizes, blob = fields[5], fields[7]
     if _are_sizes(sizes):
         with suppress(struct.error):
