@@ -14,10 +14,10 @@ from predictq_broker.names import LONGEST_NAME, NAME_CHARACTERS, is_name
 
 __all__ = [
     "MAX_HEADER_BYTES",
-    "are_plain_names",
     "common_request_fields",
     "common_result_fields",
     "is_plain_name",
+    "plain_names",
     "read_request",
     "read_result",
     "read_results",
@@ -213,12 +213,18 @@ def parse_timings(text: str) -> Timings:
     return Timings(float(queued) / 1e3, float(batched) / 1e3, float(predicted) / 1e3)
 
 
-def are_plain_names(names: bytes) -> bool:
-    """Whether bytes are such names, one or more, each after a space but the first; one by one it takes three times as
-    long.
+def plain_names(text: bytes) -> list[str]:
+    """The names in bytes, each after a space but the first; none at all if one is no such name. To look at one after
+    the other takes three times as long.
     """
-    lengths = set(map(len, names.split(b" ")))
-    return min(lengths) > 0 and max(lengths) <= LONGEST_NAME and not names.translate(None, b" " + NAME_CHARACTERS)
+    if text.translate(None, _SPACED_NAMES):
+        return []
+    names = text.decode().split(" ")
+    lengths = set(map(len, names))
+    return names if min(lengths) > 0 and max(lengths) <= LONGEST_NAME else []
+
+
+_SPACED_NAMES: Final = b" " + NAME_CHARACTERS
 
 
 def read_result(model: str, fields: Mapping[bytes, bytes]) -> Result:

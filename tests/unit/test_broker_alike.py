@@ -5,7 +5,7 @@ import pytest
 from predictq_broker import InvalidName, Request, is_name
 from predictq_broker.alike import Alike, by_head, checked_model, in_runs
 from predictq_broker.names import check_names
-from predictq_broker.wire import are_plain_names
+from predictq_broker.wire import plain_names
 
 FORM = Request("iris", b"", reply_to="inbox.bundle.1", ttl=9.0)
 HEAD = "0" * 29
@@ -66,5 +66,5 @@ def test_names_are_judged_together_as_they_are_one_by_one(text: str) -> None:
     else:
         with pytest.raises(InvalidName):
             check_names("id", ["good", text, "good"])
-    assert bool(are_plain_names(f"good {text} good".encode(errors="replace"))) == all(map(is_name, text.split(" ")))
-    assert bool(are_plain_names(text.encode(errors="replace"))) == all(map(is_name, text.split(" ")))
+    assert bool(plain_names(f"good {text} good".encode(errors="replace"))) == all(map(is_name, text.split(" ")))
+    assert bool(plain_names(text.encode(errors="replace"))) == all(map(is_name, text.split(" ")))

@@ -58,6 +58,7 @@ class Bench:
         self.runners = [FakeRunner()]
         self.next_runner = FakeRunner
         self.settled: list[Outcome] = []
+        self.answered_before: list[int] = []
         self.deaths: list[str] = []
         manifest: Any = SimpleNamespace(model="iris", version=1, digest="sha256:0")
         runner: Any = self.runners[0]
@@ -67,7 +68,7 @@ class Bench:
             start_runner=self._start,
             batcher=self.batcher,
             settle=self.settled.extend,
-            observe=lambda *_: None,
+            observe=self._observe,
             restarted=self.deaths.append,
             max_losses=1,
             predict_timeout=10.0,
@@ -77,6 +78,11 @@ class Bench:
     def _start(self) -> Any:
         self.runners.append(self.next_runner())
         return self.runners[-1]
+
+    def _observe(self, *_: object) -> None:
+        self.answered_before.append(len(self.settled))
+        if len(self.answered_before) == 1:
+            raise RuntimeError("whoever counts fails")
 
     def ask(self, body: bytes) -> None:
         request = Request("iris", body, id=body.decode())
@@ -139,3 +145,11 @@ def test_a_runner_that_kept_others_waiting_is_replaced_after_its_answer(bench: B
     assert [outcome.result.status for outcome in bench.settled] == [Code.OK, Code.OK]
     assert not bench.runners[0].alive
     assert (bench.deaths, len(bench.runners)) == ([], 2)
+
+
+def test_a_batch_is_counted_after_it_was_answered_and_whoever_fails_to_count_stops_nobody(bench: Bench) -> None:
+    for number in (1, 2):
+        bench.ask(b"%d" % number)
+        eventually(lambda n=number: len(bench.answered_before) == n, "it is counted")  # type: ignore[misc]  # bound now
+    assert bench.answered_before == [1, 2]
+    assert [outcome.result.status for outcome in bench.settled] == [Code.OK, Code.OK]

@@ -61,7 +61,7 @@ class Batcher:
         with self._changed:
             if self._closed:
                 return False
-            suspects = [work for work in works if work.alone]
+            suspects = [work for work in works if work.deaths or work.delivery.attempt > 1]  # as `Work.alone`, in half
             self._alone.extend(suspects)
             for kind, alike in by(_kind, [work for work in works if not work.alone] if suspects else works).items():
                 self._groups[kind].extend(alike)

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from predictq_broker import Code, Outcome
 from predictq_broker.failpoints import reached
@@ -28,6 +29,14 @@ StartRunner = Callable[[], Runner]
 Settle = Callable[[list[Outcome]], None]
 Observe = Callable[[Manifest, int, float], None]
 _NO_BATCH = Batch("", "", [], [])
+
+
+class _Ran(NamedTuple):
+    """A batch that was predicted: how long that took, and how long it took the runner."""
+
+    works: list[Work]
+    seconds: float
+    predicting: float
 
 
 class Replica:
@@ -62,6 +71,7 @@ class Replica:
         self._max_losses = max_losses
         self._timeout = predict_timeout
         self._killed = threading.Event()
+        self._ran: list[_Ran] = []
         self.busy = False
         """Whether a batch runs."""
         self._ended = threading.Event()
@@ -145,6 +155,7 @@ class Replica:
             self._replace_if_dead()
         if outcomes := self._answer(batch, death):
             self._settle(outcomes)
+        self._count()
         self.busy = False
 
     def _answer(self, batch: Batch, death: RunnerDied | None) -> list[Outcome]:
@@ -178,6 +189,7 @@ class Replica:
         except Exception as error:  # noqa: BLE001  as above
             return self.defect(turn.batch, error)
         finally:
+            self._count()
             self.busy = False
 
     def go_on_alone(self, batch: Batch, death: RunnerDied | None = None) -> None:
@@ -243,12 +255,21 @@ class Replica:
     def _answered(
         self, runner: Runner, batch: Batch, predicted: Predicted, started: float, took: float
     ) -> list[Outcome]:
-        rows = sum([work.delivery.request.rows for work in batch.works])
-        self.batcher.sizing.observe(rows, took)
-        self._observe(self._manifest, rows, predicted.seconds)
+        self._ran.append(_Ran(batch.works, took, predicted.seconds))
         if runner.outstayed:
             self._move_out()
         return self._answers.of(batch, predicted, started)
+
+    def _count(self) -> None:
+        """Learn from what ran, and have it observed: after it was answered, for nobody waits for this."""
+        ran, self._ran = self._ran, []
+        try:
+            for works, seconds, predicting in ran:
+                rows = sum([work.delivery.request.rows for work in works])
+                self.batcher.sizing.observe(rows, seconds)
+                self._observe(self._manifest, rows, predicting)
+        except Exception:  # a defect of ours: what comes next is answered all the same
+            _logger.exception("a batch could not be counted", extra={"model": self._manifest.model})
 
     def _after(self, batch: Batch, death: RunnerDied) -> list[Outcome]:
         """The process died of this batch, or ended before it came to it, for whatever another release there did."""

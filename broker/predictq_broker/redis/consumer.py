@@ -185,6 +185,8 @@ class RedisConsumer:
 
     def _fitting(self, arrived: list[Arrived], wants: Mapping[str, Capacity]) -> list[Arrived]:
         """What `wants` has room for; the blocked read could not look at rows and bytes, so the rest goes back."""
+        if len(arrived) == 1:
+            return arrived  # a model without any room is not in `wants`
         room = dict(wants)
         fitting: list[Arrived] = []
         rest: list[Arrived] = []

@@ -56,9 +56,9 @@ def parts_of(outcomes: Iterable[Outcome]) -> list[Part]:
     common: tuple[object, ...] = ()
     for outcome in outcomes:
         delivery, result = outcome
-        tag = tag_of(delivery)
+        tag: Any = delivery[1]  # if its entry is the last one's, it is ours
         if tag[0] is not entry or result[1] is not status or result[3:] != common:
-            entry, some, tags = part = Part(tag[0], [], [])
+            entry, some, tags = part = Part(tag_of(delivery)[0], [], [])
             status, common = result[1], result[3:]
             parts.append(part)
         some.append(outcome)

@@ -5,11 +5,12 @@ decided one by one: see `take_out` in `lua/_library.lua`.
 """
 
 import re
+import struct
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from contextlib import suppress
 from typing import Final, NamedTuple
 
-from predictq_broker.wire import are_plain_names
+from predictq_broker.wire import plain_names
 
 __all__ = ["COMMON", "BadParcel", "Contents", "is_parcel", "packed", "unpacked"]
 
@@ -48,12 +49,12 @@ def unpacked(fields: Sequence[bytes]) -> Contents:
     Raises:
         BadParcel: if it is none that we would have made.
     """
-    if fields[:COMMON:2] != _NAMES or not are_plain_names(fields[3]):
+    if fields[:COMMON:2] != _NAMES or not (ids := plain_names(fields[3])):
         raise BadParcel("an entry begins like a parcel and is none")
-    ids = fields[3].decode().split(" ")
     sizes, blob = fields[5], fields[7]
     if _are_sizes(sizes):
-        ends = [0, *accumulate(map(int, sizes.split()))]
-        if len(ends) == len(ids) + 1 and ends[-1] == len(blob):
-            return Contents(ids, [blob[start:end] for start, end in pairwise(ends)])
+        with suppress(struct.error):
+            bodies = struct.unpack(sizes.decode().replace(" ", "s") + "s", blob)
+            if len(bodies) == len(ids):
+                return Contents(ids, list(bodies))
     raise BadParcel("what is said of a parcel does not fit what it holds")

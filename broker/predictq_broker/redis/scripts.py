@@ -1,6 +1,7 @@
-"""The Lua scripts, one a step, each in a file of its own; `_library.lua` is put in front of every one."""
+"""The Lua scripts, one a step, each in a file of its own; what it needs of `_library.lua` is put in front of it."""
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +16,7 @@ from predictq_broker.redis.server import Server, ask_at_once
 
 __all__ = ["Call", "Script", "Scripts", "Step", "raised", "run", "source"]
 
+_declared: Final = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE).findall
 _REPLICATED: Final = 2.0
 """Seconds that replicas get to confirm."""
 _AT_ONCE: Final = 64
@@ -28,7 +30,17 @@ def source(name: str) -> str:
     step = (folder / f"{name}.lua").read_text()
     library = (folder / "_library.lua").read_text()
     flags, body = step.split("\n", 1) if step.startswith("#!") else ("#!lua", step)
-    return f"{flags}\n{library}\n{body}"
+    return f"{flags}\n{_needed(library, body)}\n{body}"
+
+
+def _needed(library: str, body: str) -> str:
+    """Those paragraphs of the library that `body` needs: Lua makes each function anew at every call."""
+    kept: list[str] = []
+    for paragraph in reversed(library.split("\n\n")):
+        names = _declared(paragraph)
+        if any(re.search(rf"\b{name}\b", text) for name in names for text in (body, *kept)):
+            kept.append(paragraph)
+    return "\n\n".join(reversed(kept))
 
 
 class Call(NamedTuple):

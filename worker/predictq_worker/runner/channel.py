@@ -80,5 +80,5 @@ class Channel:
         ready = poll.poll(None if left == math.inf else max(0, math.ceil(left * 1000)))
         if not ready:
             raise TimeoutError
-        if all(descriptor == self._process for descriptor, _ in ready):
+        if len(ready) == 1 and ready[0][0] == self._process:
             raise EOFError

@@ -103,12 +103,12 @@ class Host:
             raise death if len(questions) == 1 else RunnerGone(death.reason) from None
 
     def _ask(self, questions: Sequence[Question]) -> list[Predicted]:
-        asked = frozenset(question.number for question in questions)
+        asked = frozenset([question.number for question in questions])
         with self._conversation(asked, questions[0].timeout) as deadline:
-            if not all(question.number in self._held for question in questions):
+            if not asked <= self._held:
                 raise RunnerGone("closed")
             counts = [len(question.bodies) for question in questions]
-            most_bytes = sum(question.most_bytes for question in questions)
+            most_bytes = sum([question.most_bytes for question in questions])
             reply = self._child.channel.ask(predict_frame(questions), deadline, sum(counts), most_bytes)
             return read_replies(reply, counts)
 
