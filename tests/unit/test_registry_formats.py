@@ -140,6 +140,41 @@ def test_a_conversion_that_answers_otherwise_is_refused(
         convert(model, learn(ROWS, model), ["differs"])
 
 
+class Spoilt(Differs):
+    """A format in which the model gives other values for some flowers, as numpy would hold them."""
+
+    name: ClassVar[str] = "spoilt"
+    spoil: ClassVar[Callable[[Any], Any]]
+
+    def load(self, content: Content) -> object:
+        return Spoiling(runtime_named("joblib").load(content), type(self).spoil)
+
+
+class Spoiling:
+    def __init__(self, model: Any, spoil: Callable[[Any], Any]) -> None:
+        self.predict, self.model, self.spoil = model.predict, model, spoil
+
+    def predict_proba(self, rows: Any) -> Any:
+        return self.spoil(self.model.predict_proba(rows))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda found: np.where(found == found.max(), np.nan, found), "predict_proba answers otherwise for 1 of 450"),
+        (lambda found: found[:, :2], "predict_proba answers 300 values instead of 450"),
+    ],
+)
+def test_numbers_that_are_none_or_too_few_are_no_parity(
+    spoil: Callable[[Any], Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(monkeypatch, Spoilt)
+    monkeypatch.setattr(Spoilt, "spoil", spoil, raising=False)
+    model = LogisticRegression(max_iter=1000).fit(ROWS, LABELS)
+    with pytest.raises(InvalidRelease, match=sentence):
+        convert(model, learn(ROWS, model), ["spoilt"])
+
+
 def bring(monkeypatch: pytest.MonkeyPatch, runtime: type[Runtime]) -> None:
     """As an installed package does by its entry point."""
     entry = EntryPoint(runtime.name, f"{runtime.__module__}:{runtime.__name__}", "predictq.runtimes")
