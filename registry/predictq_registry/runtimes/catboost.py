@@ -51,11 +51,13 @@ class CatBoost(Runtime):
 
 
 class _Model:
-    """CatBoost's model; it knows how many columns it takes, which CatBoost forgets."""
+    """CatBoost's model; it knows which columns it takes, which CatBoost forgets."""
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401  CatBoost ships no types
         self._model = model
-        self.n_features_in_ = len(model.feature_names_)
+        names: list[str] = model.feature_names_
+        self.n_features_in_ = len(names)
+        self.feature_names_in_ = None if names == [str(place) for place in range(len(names))] else names
 
     def predict(self, rows: object) -> object:
         """One value a row."""
