@@ -55,6 +55,7 @@ class WorkerSettings(BaseModel):
         grace: Seconds that running batches get after SIGTERM.
         memory_budget: Bytes of memory that releases may hold together, as measured, or such as `4g`; 0: half of what
             the machine, or this container, may use.
+        keep_previous: What an alias named before stays in memory while there is room, so that a rollback loads nothing.
         share_below: Releases whose files have up to so many bytes, or such as `256k`, share a process; 0: none does.
         runner_memory: Bytes that each process of a runner may hold for itself; 0: as `memory_budget`.
         runner_cpus: Processors that a runner may use; 0: all.
@@ -90,6 +91,7 @@ class WorkerSettings(BaseModel):
     follow_interval: Annotated[float, Field(gt=0)] = 0.5
     grace: Seconds = 25.0
     memory_budget: Size = 0
+    keep_previous: bool = True
     share_below: Size = 0
     runner_memory: Size = 0
     runner_cpus: Annotated[int, Field(ge=0)] = 0
