@@ -85,6 +85,7 @@ def test_one_command_takes_a_release_back_within_a_second_on_every_worker_howeve
         before = swaps(two)
         version = registry.publish("iris", model, sample=trained.rows, alias="production").version
         eventually(lambda seen=before: swaps(two) == [count + 1 for count in seen], "both serve it")  # type: ignore[misc]  # bound now
+    assert {answer.version for answer in meanwhile(traffic, later=2.0)} == {version}  # and has done for some looks
     registry.rollback("iris", "production", note="it is not better")
     assert {answer.version for answer in meanwhile(traffic, later=1.0)} == {version - 1}
     assert traffic.end() == []

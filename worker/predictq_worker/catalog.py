@@ -165,7 +165,7 @@ class Catalog:
                 wanted.update(self._follow(target, current, route))
         with self._lock:
             wanted.update(deployment.key for deployment in self._routes.values())
-            wanted.update(self._predecessors.keys())
+            wanted.update(self._predecessors.releases)
             self._deployments.drop_all_but(wanted)
         self._deployments.look()
 
@@ -210,7 +210,7 @@ class Catalog:
 
     def spare(self, deployment: Deployment) -> bool:
         """As `Owner.spare`."""
-        if deployment.key not in self._predecessors.keys() or self._rollouts.tries(*deployment.key):
+        if deployment.key not in self._predecessors.releases or self._rollouts.tries(*deployment.key):
             return False
         with self._lock:
             return all(route is not deployment for route in self._routes.values())

@@ -24,6 +24,7 @@ class Predecessors:
         if self._keep and 0 < old < new:
             self._before[target] = old
 
-    def keys(self) -> AbstractSet[tuple[str, int]]:
+    @property
+    def releases(self) -> AbstractSet[tuple[str, int]]:
         """Model and version of each."""
         return {(target.model, version) for target, version in self._before.items()}

@@ -27,7 +27,7 @@ class Residency:
     What a release holds is what its runners share with nobody, and so what comes back when they end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it needs to know of what it does not own, by name
         self,
         budget: int,
         *,
@@ -37,9 +37,7 @@ class Residency:
         fixed: Collection[str],
         metrics: Metrics,
     ) -> None:
-        """All that it needs to know of what it does not own.
-
-        `budget` in bytes; 0: any. `fixed`: models that never go. `forget`: let no more work come; False if gone.
+        """`budget` in bytes; 0: any. `fixed`: models that never go. `forget`: let no more work come; False if gone.
         `spare`: whether it is there only in case somebody goes back to it.
         """
         self._budget: Final = budget

@@ -111,12 +111,20 @@ def _from_estimator(estimator: object) -> Signature:
 
 def _fitted_names(estimator: object) -> tuple[str, ...] | None:
     names = getattr(estimator, "feature_names_in_", None)
-    return None if names is None else tuple(map(str, names))
+    if names is None:
+        names = _names_in_catboost(estimator)
+        numbered = names == [str(place) for place in range(len(names))]  # what CatBoost calls those without names
+        return None if numbered else tuple(names)
+    return tuple(map(str, names))
 
 
 def _fitted_width(estimator: object) -> int | None:
     width = getattr(estimator, "n_features_in_", None)
-    return None if width is None else int(width)
+    return int(width or len(_names_in_catboost(estimator))) or None  # of an unpickled CatBoost model it is 0
+
+
+def _names_in_catboost(estimator: object) -> list[str]:
+    return list(getattr(estimator, "feature_names_", None) or ())
 
 
 def _fitted_without_names(estimator: object) -> bool:

@@ -55,9 +55,7 @@ class _Model:
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401  CatBoost ships no types
         self._model = model
-        names: list[str] = model.feature_names_
-        self.n_features_in_ = len(names)
-        self.feature_names_in_ = None if names == [str(place) for place in range(len(names))] else names
+        self.feature_names_: list[str] = model.feature_names_
 
     def predict(self, rows: object) -> object:
         """One value a row."""
