@@ -103,6 +103,7 @@ def test_the_registry_is_looked_for_where_the_library_looks() -> None:
         (("predict", "iris", "[[1]]", "-o", "out.xml"), "the name must end in .csv, .json, .jsonl, .ndjson"),
         (("queues", "--broker", "carrier-pigeon://x"), "no broker engine for 'carrier-pigeon'"),
         (("worker", "--runners", "0"), "--runners or PREDICTQ_RUNNERS"),
+        (("worker", "--model", "iris,wine"), "(--model or PREDICTQ_MODELS)"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], complaint: str) -> None:

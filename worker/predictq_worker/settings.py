@@ -8,7 +8,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from predictq_broker import DEFAULT_URL, Survives
+from predictq_broker import DEFAULT_URL, InvalidName, Survives
+from predictq_broker.names import check_name
 
 __all__ = ["ENV_PREFIX", "WorkerSettings"]
 
@@ -113,7 +114,12 @@ class WorkerSettings(BaseModel):
     @field_validator("models")
     @classmethod
     def _any(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        """`*` is every model, which is what naming none means."""
+        """`*` is every model, which is what naming none means. What is no name would be waited for in vain."""
+        for model in () if "*" in models else models:
+            try:
+                check_name("model", model)
+            except InvalidName as error:
+                raise ValueError(f"{error}; give each model by itself") from error
         return () if "*" in models else models
 
     @field_validator("allow_unsigned")
