@@ -31,12 +31,16 @@ def hide_secrets() -> bool:
     """Let each of these places be empty from here on; whether that could be, for all that there are."""
     home = Path("~").expanduser() if os.environ.get("HOME") else Path("/")
     places = [*(home / name for name in _AT_HOME), *map(Path, _ELSEWHERE)]
-    return all([_cover(place.resolve()) for place in places if place.exists()])
+    covered = [_cover(place) for place in places]
+    return all(covered)
 
 
 def _cover(place: Path) -> bool:
-    """A folder with nothing in it, or a file of nothing, in this one's place."""
-    path = os.fsencode(place)
-    if place.is_dir():
+    """A folder with nothing in it, or a file of nothing, in this one's place, if there is one that can be seen."""
+    try:
+        folder, path = place.is_dir(), os.fsencode(place.resolve(strict=True))
+    except OSError:
+        return True
+    if folder:
         return int(libc.mount(b"none", path, b"tmpfs", _READ_ONLY, b"size=4k")) == 0
     return int(libc.mount(os.fsencode(os.devnull), path, None, _BIND, None)) == 0
