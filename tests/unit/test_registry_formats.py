@@ -94,6 +94,8 @@ def test_a_converter_that_fails_says_why_and_the_next_format_is_taken(tmp_path: 
     manifest = registry.publish("model", model, sample=ROWS, formats=["onnx", "skops"], remark=told.append)
     assert manifest.runtime == "skops"
     assert told[0].startswith("not as onnx: skl2onnx cannot convert")
+    assert told[0].count("FunctionTransformer is not supported") == 1
+    assert "issue" not in told[0]
 
 
 class Differs(Runtime):
