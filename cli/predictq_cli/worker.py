@@ -40,7 +40,7 @@ def worker(  # noqa: PLR0913  a command's options are its arguments
     runners: Annotated[int | None, typer.Option(metavar="N", help="Processes for each release [1].")] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="BLAS and OpenMP threads of each [1].")] = None,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="What releases may hold together, such as 4g [half of all].")
+        str | None, typer.Option(metavar="SIZE", help="What releases may hold together, such as 4g (half of all).")
     ] = None,
     max_batch_rows: Annotated[int | None, typer.Option(metavar="N", help="Rows of a batch at most [512].")] = None,
     max_wait: Annotated[
@@ -63,7 +63,7 @@ def worker(  # noqa: PLR0913  a command's options are its arguments
     allow_unsigned: Annotated[
         bool | None, typer.Option("--allow-unsigned", help="Load what runs code though nobody signed it.")
     ] = None,
-    log_format: Annotated[str | None, typer.Option(metavar="auto|json|text", help="How to write logs [auto].")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="auto|json|text", help="How to write logs (auto).")] = None,
     broker: BrokerUrl = DEFAULT_BROKER,
     registry: RegistryUrl = DEFAULT_REGISTRY,
 ) -> None:
