@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from environments import ROOT, WORKSHOP
-from machine import about, product
+from machine import BENCHMARK, PRODUCT, about, digest
 from measurements import PARTS, Case, Part
 from options import Options
 from report.writing import write
@@ -31,7 +31,7 @@ def main() -> None:
 
 def measure(options: Options) -> None:
     """Part by part."""
-    belongs_to = {"product": product(ROOT.parent), **options.told()}
+    belongs_to = {"product": digest(PRODUCT), "benchmark": digest(BENCHMARK), **options.told()}
     store = Store(WORKSHOP / "run.jsonl", {"belongs_to": belongs_to, "machine": about()}, fresh=options.fresh)
     for part in PARTS:
         if not options.only or part.name in options.only:
@@ -65,7 +65,7 @@ def run(part: Part, options: Options, store: Store) -> None:
     cases = [case for case in part.cases(options) if options.wants(case.contender.name)]
     for number in range(1, min(options.rounds, part.rounds) + 1):
         for case in cases:
-            if not store.has(part.name, case.contender.name, case.label, number):
+            if number <= case.rounds and not store.has(part.name, case.contender.name, case.label, number):
                 store.add(take(part, case, number))
 
 
@@ -79,8 +79,11 @@ def take(part: Part, case: Case, number: int) -> Done:
             figures = case.measure(turn)
     except Missing as error:
         missing = str(error)
-    print(f"{time.monotonic() - began:.0f} s {missing}", file=sys.stderr)
-    return Done(part.name, case.contender.name, case.label, number, figures, missing)
+    except Exception as error:  # noqa: BLE001  one contender's trouble does not end an hour's run
+        missing = f"{type(error).__name__}: {error}"
+    took = time.monotonic() - began
+    print(f"{took:.0f} s {missing}", file=sys.stderr)
+    return Done(part.name, case.contender.name, case.label, number, figures, missing, round(took, 1))
 
 
 if __name__ == "__main__":

@@ -5,20 +5,26 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["about", "product"]
+__all__ = ["BENCHMARK", "PRODUCT", "about", "digest"]
 
-_PRODUCT = ("broker", "producer", "worker", "registry", "cli")
+PRODUCT = ("broker", "producer", "worker", "registry", "cli")
+"""The folders of predictq's code."""
+BENCHMARK = tuple(f"benchmarks/{part}" for part in ("contenders", "load", "measurements", "peers", "requirements"))
+"""… and of what decides what is measured, and how; not of the report, which can be written anew."""
+_ROOT = Path(__file__).parents[1]
 
 
 def about() -> dict[str, Any]:
     """The machine, in the words of its system."""
     return {
         "when": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": _commit(),
         "processor": _field(Path("/proc/cpuinfo"), "model name"),
         "cores": os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)),
@@ -43,12 +49,20 @@ def _version(*command: str) -> str:
     return next((word.removeprefix("v=") for word in words if word.removeprefix("v=")[:1].isdigit()), "not there")
 
 
+def _commit() -> str:
+    """What is checked out, and whether it was changed since; empty: there is no git."""
+    if shutil.which("git") is None:
+        return ""
+    command = ("git", "-C", str(_ROOT), "describe", "--always", "--dirty", "--exclude", "*")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603  as above
+
+
 @cache
-def product(root: Path) -> str:
-    """A digest of predictq's code: figures of another state are never mixed with these."""
-    digest = hashlib.sha256()
-    for part in _PRODUCT:
-        for file in sorted((root / part).rglob("*")):
-            if file.suffix in {".py", ".lua", ".sql"}:
-                digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:16]
+def digest(parts: Sequence[str]) -> str:
+    """Of the code in these folders: figures of another state are never mixed with these."""
+    found = hashlib.sha256()
+    for part in parts:
+        for file in sorted((_ROOT / part).rglob("*")):
+            if file.suffix in {".py", ".lua", ".sql", ".txt"}:
+                found.update(file.relative_to(_ROOT).as_posix().encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()[:16]

@@ -17,6 +17,7 @@ class Done(NamedTuple):
         round: From 1.
         figures: What came of it; None: nothing, see `missing`.
         missing: Why there are no figures.
+        took: Seconds, with all that had to be started and ended.
     """
 
     part: str
@@ -25,6 +26,7 @@ class Done(NamedTuple):
     round: int
     figures: Any
     missing: str = ""
+    took: float = 0.0
 
 
 class Store:
@@ -32,12 +34,12 @@ class Store:
 
     def __init__(self, file: Path, belongs_to: dict[str, Any], *, fresh: bool) -> None:
         self._file = file
-        lines = file.read_text().splitlines() if file.exists() and not fresh else []
+        lines = [line for line in file.read_text().splitlines() if line] if file.exists() and not fresh else []
         if not lines or json.loads(lines[0])["belongs_to"] != belongs_to["belongs_to"]:
             lines = [json.dumps(belongs_to)]
-            file.write_text(lines[0] + "\n")
+            file.write_text(lines[0])
         self.about: dict[str, Any] = json.loads(lines[0])
-        turns = [Done(**json.loads(line)) for line in lines[1:]]
+        turns = [turn for line in lines[1:] if (turn := _turn(line)) is not None]
         self.done = list({turn[:4]: turn for turn in turns}.values())  # the last word on each counts
 
     def has(self, part: str, contender: str, case: str, number: int) -> bool:
@@ -49,4 +51,12 @@ class Store:
         """On the disk when this returns; it takes the place of an earlier failure."""
         self.done = [earlier for earlier in self.done if earlier[:4] != turn[:4]] + [turn]
         with self._file.open("a") as file:
-            file.write(json.dumps(turn._asdict()) + "\n")
+            file.write("\n" + json.dumps(turn._asdict()))  # a line of its own, after whatever a kill has left
+
+
+def _turn(line: str) -> Done | None:
+    """None: it was cut short by the kill that interrupted the run."""
+    try:
+        return Done(**json.loads(line))
+    except ValueError:
+        return None

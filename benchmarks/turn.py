@@ -15,7 +15,7 @@ from typing import Any
 from contenders import Contender
 from environments import OWN, ROOT, WORKSHOP, python_of
 from load.models import predict, rows, train
-from machine import product
+from machine import PRODUCT, digest
 from processes import Child, cpu_seconds, family, memory_bytes
 from servers import Served, serve
 from servers.served import Missing, free_port
@@ -167,7 +167,7 @@ def _environment(contender: Contender, model: str, served: Served) -> dict[str, 
 
 def _kept(contender: Contender, model: str) -> Path:
     """A folder for what is made once, by whatever it is made of."""
-    made_of = repr((product(ROOT.parent), contender.prepare, sorted(contender.settings.items()), model))
+    made_of = repr((digest(PRODUCT), contender.prepare, sorted(contender.settings.items()), model))
     return WORKSHOP / "kept" / hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 

@@ -38,6 +38,7 @@ class Contender(NamedTuple):
         alone: Another client for one request at a time, where the library has one for that.
         settings: Environment variables of the workers.
         models: Which of `load.models` it can serve; empty: all.
+        by_hand: Its batches are made by whoever asks, which sends many requests in one message.
     """
 
     name: str
@@ -51,3 +52,4 @@ class Contender(NamedTuple):
     alone: str = ""
     settings: Mapping[str, str] = {}
     models: frozenset[str] = frozenset()
+    by_hand: bool = False

@@ -6,7 +6,7 @@ from environments import OWN
 
 from contenders.contender import Contender, Promises
 
-__all__ = ["ENGINES", "REDIS", "predictq"]
+__all__ = ["ENGINES", "PLAIN", "REDIS", "predictq"]
 
 _WORKER = (
     *("python", "-m", "predictq_cli", "worker", "--broker", "{broker}", "--registry", "{kept}"),
@@ -52,3 +52,5 @@ ENGINES = (
     predictq("Redis always", "redis always", "power loss"),
     predictq("RabbitMQ", "rabbitmq", "power loss"),
 )
+PLAIN = frozenset(("sqlite", "redis", "rabbitmq"))
+"""One server of each kind, for what does not depend on how often it flushes."""

@@ -50,7 +50,7 @@ QUEUES = (
         "faststream",
         Promises("no", "no", "none", "no"),
         *("faststream", "run", "peers.faststream_batches:app", "--log-level", "warning"),
-    ),
+    )._replace(by_hand=True),
     _queue(
         "huey",
         "Huey",

@@ -26,5 +26,7 @@ SERVERS = (
         *("bentoml", "serve", "peers.bentoml:Bench", "--host", "127.0.0.1", "--port", "{port}"),
     ),
     _server("LitServe", "litserve", "litserve:Asker", "python", "-m", "peers.litserve"),
-    _server("Ray Serve", "ray", "ray_serve:Asker", "python", "-m", "peers.ray_serve"),
+    _server("Ray Serve", "ray", "ray_serve:Asker", "python", "-m", "peers.ray_serve")._replace(
+        settings={"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1"}
+    ),
 )

@@ -15,6 +15,8 @@ __all__ = ["Loop"]
 
 _SLICE = 512
 _PATIENCE = 10.0
+_WHOLE = 1.0
+"""Nothing is due in a closed loop: it waits a second at least, for some libraries block for whole seconds or poll."""
 
 
 class Loop:
@@ -60,11 +62,18 @@ class Loop:
             await self._receive(min(left, 1.0))
         return self._tally.total
 
-    async def closed(self, in_flight: int, seconds: float, warm_up: float) -> Figures:
-        """Always `in_flight` requests on their way: an answer is followed by the next request."""
+    async def closed(self, in_flight: int, seconds: float, warm_up: float, turn_over: float = 0.0) -> Figures:
+        """Always `in_flight` requests on their way: an answer is followed by the next request.
+
+        With `turn_over` the warm-up lasts, so many seconds longer at most, until as many have been answered as are on
+        their way: whoever is slow to ask finds many answers that were made meanwhile, and they are no pace to be kept.
+        """
         self._tally = Tally()
         await self.fill(in_flight)
         await self._go_round(in_flight, warm_up)
+        end = time.perf_counter() + turn_over
+        while self._tally.total < in_flight and time.perf_counter() < end:
+            await self._go_round(in_flight, 1.0)
         self._tally.start()
         await self._go_round(in_flight, seconds)
         return self._tally.figures()
@@ -73,7 +82,7 @@ class Loop:
         clock = time.perf_counter
         end = clock() + seconds
         while (left := end - clock()) > 0:
-            await self._receive(left)
+            await self._receive(max(left, _WHOLE))
             missing = in_flight - len(self._sent)
             if missing > 0:
                 await self._send(missing, clock())

@@ -1,45 +1,73 @@
-"""Many rows at once: `client.map`, a thousand rows in a request, beside `predict` on the same chunks."""
+"""Many rows at once: `client.map` beside `predict` on the same chunks."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from contenders import ENGINES, LIMITS, REDIS
+from contenders import ENGINES, LIMITS, PLAIN, REDIS, Contender
 from options import Options
 from turn import Turn
 
 from measurements.case import Case, Part
 
-__all__ = ["BULK", "CHUNK"]
+__all__ = ["BULK", "FOREST", "LOGISTIC", "SMALL"]
 
-CHUNK = 1000
 _IN_PROCESS = next(who for who in LIMITS if who.name == "in process")
-_ASKED = (
-    *(("logistic", form) for form in ("npy", "json")),
-    *(("logistic-30", form) for form in ("npy", "json")),
-    *(("logistic-300", form) for form in ("npy", "json")),
-    ("forest-30", "npy"),
+
+
+class Bulk(NamedTuple):
+    """What is asked: rows of a model, in a form, so many in each request."""
+
+    model: str
+    form: str
+    chunk: int
+
+    @property
+    def case(self) -> str:
+        """Its name on the page."""
+        return f"{self.model} {self.form}, {self.chunk:,} rows"
+
+
+LOGISTIC = Bulk("logistic-30", "npy", 4096)
+SMALL = LOGISTIC._replace(chunk=1000)
+FOREST = Bulk("forest-30", "npy", 4096)
+_ASKED = (  # as `map` cuts them if it is not told, but for SMALL
+    Bulk("logistic", "npy", 4096),
+    Bulk("logistic", "json", 1000),
+    LOGISTIC,
+    SMALL,
+    Bulk("logistic-30", "json", 1000),
+    Bulk("logistic-300", "npy", 436),
+    Bulk("logistic-300", "json", 1000),
+    FOREST,
 )
-_QUICK = (("logistic-30", "npy"), ("logistic-30", "json"), ("forest-30", "npy"))
+_QUICK = (LOGISTIC, Bulk("logistic-30", "json", 1000), FOREST)
 
 
-def _measure(model: str, form: str, options: Options) -> Callable[[Turn], Any]:
+def _measure(bulk: Bulk, options: Options) -> Callable[[Turn], Any]:
     def measure(turn: Turn) -> Any:  # noqa: ANN401  JSON
         turn.start_workers()
         with turn.asker(turn.contender.alone) as asker:
-            told = {"model": model, "chunk": CHUNK, "form": form, "seconds": options.seconds}
-            return asker.measured("call", method="bulk", **told)
+            return asker.measured("call", method="bulk", **bulk._asdict(), seconds=options.seconds)
 
     return measure
 
 
 def _cases(options: Options) -> Sequence[Case]:
-    sqlite = next(who for who in ENGINES if who.server == "sqlite")
-    cases: list[Case] = []
-    for model, form in _QUICK if options.quick else _ASKED:
-        asked = (sqlite, REDIS) if model.startswith("logistic") else (REDIS,)
-        limit = (_IN_PROCESS,) if form == "npy" else ()
-        cases += (Case(who, f"{model} {form}", model, _measure(model, form, options)) for who in (*asked, *limit))
-    return cases
+    return [
+        Case(who, bulk.case, bulk.model, _measure(bulk, options), 3 if bulk.model.endswith("-30") else 2)
+        for bulk in (_QUICK if options.quick else _ASKED)
+        for who in _asked_for(bulk)
+    ]
+
+
+def _asked_for(bulk: Bulk) -> Iterator[Contender]:
+    """What a flush costs shows in thirty columns: it goes by bytes."""
+    everybody = bulk.model == "logistic-30" and bulk is not SMALL
+    for who in ENGINES:
+        if who is REDIS or everybody or (who.server in PLAIN and bulk not in {SMALL, FOREST}):
+            yield who
+    if bulk.form == "npy":
+        yield _IN_PROCESS
 
 
 BULK = Part("bulk", "Many rows at once", _cases)

@@ -18,12 +18,14 @@ class Case(NamedTuple):
         label: What is varied, beside the contender; empty: nothing.
         model: One of `load.models`.
         measure: What to do once the server runs and everything is prepared; returns figures for JSON.
+        rounds: How many turns it gets at most: what no goal hangs on, or takes long, needs fewer.
     """
 
     contender: Contender
     label: str
     model: str
     measure: Callable[[Turn], Any]
+    rounds: int = 1000
 
 
 class Part(NamedTuple):

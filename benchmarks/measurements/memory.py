@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contenders import ENGINES
+from contenders import ENGINES, PLAIN
 from options import Options
 from processes import settle_down
 from turn import Turn
@@ -13,7 +13,6 @@ from measurements.case import Case, Part
 __all__ = ["MEMORY"]
 
 _CLIENTS = 50
-_ENGINES = frozenset(("sqlite", "redis", "rabbitmq"))
 
 
 def _measure(waiting: int) -> Callable[[Turn], Any]:
@@ -43,7 +42,7 @@ def _of_requests(turn: Turn, waiting: int) -> float:
 
 def _cases(options: Options) -> Sequence[Case]:
     waiting = 20_000 if options.quick else 200_000
-    return [Case(who, "", "logistic", _measure(waiting)) for who in ENGINES if who.server in _ENGINES]
+    return [Case(who, "", "logistic", _measure(waiting)) for who in ENGINES if who.server in PLAIN]
 
 
 MEMORY = Part("memory", "Memory", _cases, rounds=1)

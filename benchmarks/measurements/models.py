@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from contenders import LIMITS, REDIS
+from contenders import ENGINES, LIMITS, PLAIN
 from options import Options
 
 from measurements.case import Case, Part
@@ -16,7 +16,8 @@ _IN_PROCESS = next(who for who in LIMITS if who.name == "in process")
 
 
 def _cases(options: Options) -> Sequence[Case]:
-    return [Case(who, model, model, closed((WIDTH,), options)) for model in NAMES for who in (REDIS, _IN_PROCESS)]
+    asked = [*(who for who in ENGINES if who.server in PLAIN), _IN_PROCESS]
+    return [Case(who, model, model, closed((WIDTH,), options)) for model in NAMES for who in asked]
 
 
-MODELS = Part("models", "Other models", _cases)
+MODELS = Part("models", "Other models", _cases, rounds=2)

@@ -5,12 +5,16 @@ acknowledges, replies and deletes. `python -m peers.bare_redis` works in one pro
 in another one, over a pipe, while the next batch is read.
 """
 
-import asyncio
 import multiprocessing
+import select
+import socket
 import sys
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
+import hiredis
 import orjson
 from load.client import Answer, Asked
 from load.models import predict
@@ -33,8 +37,7 @@ Bodies = list[bytes]
 def connected() -> Any:  # noqa: ANN401  a server's replies have no types
     """With replies as the server sends them: no dictionaries are made."""
     redis: Any = Redis.from_url(broker(), protocol=2, socket_timeout=None)  # it waits longer than a timeout allows
-    for name in ("XREAD", "XREADGROUP"):
-        redis.set_response_callback(name, lambda reply, **_: reply)
+    redis.set_response_callback("XREADGROUP", lambda reply, **_: reply)
     return redis
 
 
@@ -105,13 +108,49 @@ def _child(pipe: Any) -> None:  # noqa: ANN401  a connection, of a type that dep
         pipe.send_bytes(b"\0".join(answer(pipe.recv_bytes().split(b"\0"))))
 
 
+class Replies:
+    """The stream that comes back, on a connection of its own with a read always under way.
+
+    The server is never told how long to wait: it looks at such times ten times a second, and would hold up for as long
+    as that whoever has something to send meanwhile. What has been read is removed by the message that asks for more.
+    """
+
+    def __init__(self) -> None:
+        url = urlsplit(broker())
+        self._socket = socket.create_connection((url.hostname, url.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._reader = hiredis.Reader()
+        self._ask(b"0")
+
+    def _ask(self, last: bytes) -> None:
+        trim = hiredis.pack_command(("XTRIM", REPLIES, "MINID", last))
+        read = hiredis.pack_command(("XREAD", "COUNT", 4096, "BLOCK", 0, "STREAMS", REPLIES, last))
+        self._socket.sendall(trim + read)
+
+    def read(self, seconds: float) -> list[Entry]:
+        """What has come, or comes in time."""
+        end = time.perf_counter() + seconds
+        while not isinstance(reply := self._reader.gets(), list):  # nothing yet, or how many were trimmed
+            if reply is False:
+                if not select.select([self._socket], [], [], max(0.0, end - time.perf_counter()))[0]:
+                    return []
+                self._reader.feed(self._socket.recv(1 << 20))
+        entries: list[Entry] = reply[0][1]
+        self._ask(entries[-1][0])
+        return entries
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close()
+
+
 class Bare:
     """The asker's side: pipelines out, one stream back."""
 
     async def open(self) -> None:
         """Connect."""
         self._redis = connected()
-        self._last: bytes | str = "0"
+        self._replies = Replies()
 
     async def send(self, asked: Sequence[Asked]) -> None:
         """In pipelines of 512."""
@@ -122,19 +161,12 @@ class Bare:
             pipeline.execute()
 
     async def receive(self, wait: float) -> Sequence[Answer]:
-        """All that has come. A wait shorter than Redis knows is slept."""
-        block = ("BLOCK", int(wait * 1000)) if wait >= 0.002 else ()
-        reply = self._redis.execute_command("XREAD", "COUNT", 4096, *block, "STREAMS", REPLIES, self._last)
-        if not reply:
-            await asyncio.sleep(0.0 if block else min(wait, 0.0002))
-            return ()
-        entries = reply[0][1]
-        self._last = entries[-1][0]
-        self._redis.execute_command("XTRIM", REPLIES, "MINID", self._last)
-        return [(int(fields[1]), orjson.loads(fields[3])[0]) for _, fields in entries]
+        """All that has come."""
+        return [(int(fields[1]), orjson.loads(fields[3])[0]) for _, fields in self._replies.read(wait)]
 
     async def close(self) -> None:
         """Disconnect."""
+        self._replies.close()
         self._redis.close()
 
 

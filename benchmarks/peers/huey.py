@@ -1,10 +1,11 @@
 """Huey on Redis: `huey_consumer peers.huey.huey -k process`. Results are told by a blocking read (`notify_result`)."""
 
+import time
 from typing import Any
 
 from huey import RedisHuey
 from huey.exceptions import ResultTimeout
-from load.handles import PENDING, Handles
+from load.handles import PENDING, Handles, look_again
 from load.place import broker, the_model
 
 huey = RedisHuey("bench", url=broker(), notify_result=True)
@@ -27,9 +28,13 @@ class Asker(Handles):
         return predict(row)
 
     def take(self, handle: Any, wait: float) -> Any:  # noqa: ANN401  as the base
-        """Wait for the notification."""
+        """Wait for the notification; what is shorter than the server's clock, which ticks every 0.1 s, is polled."""
+        until = time.perf_counter() + wait
         try:
-            found = handle.get(blocking=True, timeout=max(wait, 0.001))
+            if wait >= 1.0:
+                return handle.get(blocking=True, timeout=wait)
         except ResultTimeout:
             return PENDING
+        while (found := handle.get()) is None and look_again(until):
+            pass
         return PENDING if found is None else found

@@ -48,5 +48,5 @@ class Asker(HttpAsker):
 
 if __name__ == "__main__":
     api = Bench(max_batch_size=512, batch_timeout=0.002)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=120)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, timeout=120, fast_queue=True)
     server.run(host="127.0.0.1", port=port(), num_api_servers=1, generate_client_file=False, log_level="warning")

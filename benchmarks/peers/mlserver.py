@@ -4,6 +4,7 @@ Batches of up to 128 requests, gathered for at most 2 ms; the model runs in the 
 model this light handing a batch to a worker process costs more than predicting it.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -17,6 +18,9 @@ from load.tasks import Tasks
 from peers.http_client import HttpAsker
 
 NAME = "bench"
+_CALLS = 1000
+"""As many over one connection as `HttpAsker` has connections: a gRPC server cancels calls when it has not got round to
+more than a thousand."""
 
 
 class OverHttp(HttpAsker):
@@ -34,7 +38,7 @@ class OverHttp(HttpAsker):
 
 
 class OverGrpc(Tasks):
-    """The Open Inference Protocol over one connection."""
+    """The Open Inference Protocol over one connection; beyond a thousand, requests wait in the client."""
 
     async def open(self) -> None:
         """Connect."""
@@ -42,6 +46,7 @@ class OverGrpc(Tasks):
 
         self._messages: Any = dataplane_pb2
         self._channel = grpc.aio.insecure_channel(f"127.0.0.1:{port() + 1}")
+        self._turns = asyncio.Semaphore(_CALLS)
         self._infer = dataplane_pb2_grpc.GRPCInferenceServiceStub(self._channel).ModelInfer
 
     async def ask(self, row: Any) -> Any:  # noqa: ANN401  as the base
@@ -53,7 +58,8 @@ class OverGrpc(Tasks):
             shape=[1, len(row)],
             contents=self._messages.InferTensorContents(fp64_contents=row),
         )
-        answer = await self._infer(asked(model_name=NAME, inputs=[tensor]))
+        async with self._turns:
+            answer = await self._infer(asked(model_name=NAME, inputs=[tensor]))
         return answer.outputs[0].contents.int64_contents[0]
 
     async def close(self) -> None:

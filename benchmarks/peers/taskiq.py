@@ -5,12 +5,17 @@ from typing import Any
 from load.place import broker as url
 from load.place import the_model
 from load.tasks import Tasks
+from taskiq.serializers import ORJSONSerializer
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from peers.polling import interval
 
-broker = RedisStreamBroker(url(), consumer_id="0").with_result_backend(
-    RedisAsyncResultBackend(url(), result_ex_time=60, keep_results=False)
+broker = (
+    RedisStreamBroker(url(), consumer_id="0")
+    .with_serializer(ORJSONSerializer())
+    .with_result_backend(
+        RedisAsyncResultBackend(url(), result_ex_time=60, keep_results=False, serializer=ORJSONSerializer())
+    )
 )
 _kept: list[Any] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 from measurements.models import WIDTH
 from measurements.sizing import LEARNT
 
-from report.markdown import count, cut, ranged, table, times
+from report.markdown import count, cut, milliseconds, ranged, table, times
 from report.results import Results
 
 __all__ = ["backlog", "bulk", "memory", "models", "popularity", "scaling", "sizing"]
@@ -59,8 +59,8 @@ def popularity(results: Results) -> str:
         [
             f"{case}, {who.removeprefix('predictq ')}",
             ranged(results.spread("popularity", who, case, _rate), count),
-            cut(results.spread("popularity", who, case, itemgetter("failed")), count),
-            cut(results.spread("popularity", who, case, _mebibytes), count),
+            ranged(results.spread("popularity", who, case, itemgetter("failed")), count),
+            ranged(results.spread("popularity", who, case, _mebibytes), count),
         ]
         for case in results.cases("popularity")
         for who in results.contenders("popularity")
@@ -74,18 +74,21 @@ def _mebibytes(figures: Any) -> float:  # noqa: ANN401  JSON
 
 def scaling(results: Results) -> str:
     """A row for each shape; beside one worker of one runner."""
+    contenders = results.contenders("scaling")
     rows = [
-        [
-            case,
-            ranged(results.spread("scaling", _REDIS, case, _closed_rate), count),
-            ranged(
-                results.ratio("scaling", (_REDIS, case), (_REDIS, f"{case.partition(',')[0]}, 1 x 1"), _closed_rate),
-                times,
-            ),
-        ]
+        [case, *(cell for who in contenders for cell in _beside_one(results, who, case))]
         for case in results.cases("scaling")
     ]
-    return table(["model, workers x runners", "requests/s", "of 1 x 1"], rows)
+    head = (cell for who in contenders for cell in (who, "of 1 x 1"))
+    return table(["requests/s by model, workers x runners", *head], rows)
+
+
+def _beside_one(results: Results, who: str, case: str) -> tuple[str, str]:
+    one = f"{case.partition(',')[0]}, 1 x 1"
+    return (
+        ranged(results.spread("scaling", who, case, _closed_rate), count),
+        ranged(results.ratio("scaling", (who, case), (who, one), _closed_rate), times),
+    )
 
 
 def sizing(results: Results) -> str:
@@ -93,7 +96,8 @@ def sizing(results: Results) -> str:
     rows = [
         [
             case,
-            cut(results.spread("sizing", _REDIS, case, itemgetter("rows_of_a_batch")), count),
+            ranged(results.spread("sizing", _REDIS, case, itemgetter("rows_of_a_batch")), count),
+            ranged(results.spread("sizing", _REDIS, case, itemgetter("seconds_of_a_batch")), milliseconds),
             ranged(results.spread("sizing", _REDIS, case, _rate), count),
             ranged(
                 results.ratio("sizing", (_REDIS, case), (_REDIS, f"{case.partition(',')[0]}, {LEARNT}"), _rate), times
@@ -101,7 +105,7 @@ def sizing(results: Results) -> str:
         ]
         for case in results.cases("sizing")
     ]
-    return table(["model, most rows of a batch", "rows it had", "requests/s", "of learnt"], rows)
+    return table(["model, most rows of a batch", "rows it had", "ms it took", "requests/s", "of learnt"], rows)
 
 
 def memory(results: Results) -> str:

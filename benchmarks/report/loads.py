@@ -5,7 +5,7 @@ from typing import Any
 
 from measurements.latency import EQUAL, SHARES
 
-from report.markdown import count, cut, milliseconds, ranged, table, times
+from report.markdown import count, milliseconds, ranged, table, times
 from report.results import Results, peak
 
 __all__ = ["engines", "latency", "peers"]
@@ -52,7 +52,7 @@ def _closed_rows(results: Results, part: str, other: Callable[[str], str], width
             continue
         rates = [ranged(results.spread(part, who, "", _at(str(width), "per_second")), count) for width in widths]
         beside = ranged(results.ratio(part, (who, ""), (other(who), ""), peak), _small)
-        alone = [cut(results.spread(part, who, "", _at("1", name)), milliseconds) for name in ("p50", "p99")]
+        alone = [ranged(results.spread(part, who, "", _at("1", name)), milliseconds) for name in ("p50", "p99")]
         yield [who, *rates, beside, *alone]
 
 
@@ -71,7 +71,7 @@ def _processors(results: Results, part: str, widths: list[int]) -> str:
         for width in widths:
             used = [results.spread(part, who, "", _per_million(str(width), role)) for role in _ROLES]
             if any(used):
-                rows.append([who, *(cut(spread, count) for spread in used)])
+                rows.append([who, *(ranged(spread, count) for spread in used)])
     return table(["CPU seconds per million requests", *_ROLES], rows)
 
 
@@ -86,19 +86,20 @@ def _per_million(phase: str, role: str) -> Callable[[Any], float]:
 
 
 def latency(results: Results) -> str:
-    """Shares of each one's own peak, then loads that are equal for all."""
-    head = [
-        "p50 / p99 / p99.9 ms",
-        "peak/s",
-        *(f"{share:.0%} of it" for share in SHARES),
-        *(f"{rate}/s" for rate in EQUAL),
-    ]
+    """A table for each quantile: shares of each one's own peak, then loads that are equal for all."""
+    return "\n".join(
+        _quantiles(results, name, key) for name, key in (("p50", "p50"), ("p99", "p99"), ("p99.9", "p999"))
+    )
+
+
+def _quantiles(results: Results, name: str, key: str) -> str:
+    head = [f"{name} ms", "peak/s", *(f"{share:.0%} of it" for share in SHARES), *(f"{rate}/s" for rate in EQUAL)]
     phases = [f"{share:.0%}" for share in SHARES] + [f"{rate}/s" for rate in EQUAL]
     rows = [
         [
             who,
             ranged(results.spread("latency", who, "", lambda figures: float(figures["peak"])), count),
-            *(_quantiles(results, who, phase) for phase in phases),
+            *(ranged(results.spread("latency", who, "", _quantile(phase, key)), milliseconds) for phase in phases),
         ]
         for who in results.contenders("latency")
         if results.rounds("latency", who)
@@ -106,6 +107,13 @@ def latency(results: Results) -> str:
     return table(head, rows)
 
 
-def _quantiles(results: Results, who: str, phase: str) -> str:
-    found = [results.spread("latency", who, "", _at(phase, name)) for name in ("p50", "p99", "p999")]
-    return " / ".join(cut(spread, milliseconds) for spread in found)
+def _quantile(phase: str, key: str) -> Callable[[Any], float]:
+    """Only of so many requests that more than one is beyond it."""
+    least = {"p99": 100, "p999": 1000}.get(key, 1)
+
+    def figure(figures: Any) -> float:  # noqa: ANN401  JSON
+        if int(figures[phase]["answered"]) < least:
+            raise ValueError(f"{key} of fewer than {least}")
+        return float(figures[phase][key])
+
+    return figure

@@ -35,9 +35,8 @@ def page(results: Results, about: dict[str, Any], plots: list[str]) -> str:
 
 def _blocks(results: Results, about: dict[str, Any], plots: list[str]) -> Iterator[str]:
     yield "# Measured\n"
-    yield _machine(about)
-    faults = ", ".join(f"{who} {count:,}" for who, count in results.faults().items())
-    yield f"Answers that were wrong, or errors, in all of it: {faults or 'none'}.\n"
+    yield _machine(about, sum(turn.took for turn in results.turns))
+    yield from _faults(results)
     yield "## Beside what it could be\n"
     yield _goals(results)
     for part in PARTS:
@@ -50,14 +49,28 @@ def _blocks(results: Results, about: dict[str, Any], plots: list[str]) -> Iterat
     yield _promises()
 
 
-def _machine(about: dict[str, Any]) -> str:
+def _faults(results: Results) -> Iterator[str]:
+    found = results.faults()
+    yield f"Answers that were wrong, were errors, or did not come, in all of it: {'' if found else 'none.'}\n"
+    if found:
+        rows = [(who, f"{faults.count:,}", _sentence(faults.first)) for who, faults in found.items()]
+        yield table(("of", "so many", "the first of them"), rows)
+
+
+def _sentence(text: str) -> str:
+    """What a table can hold of it."""
+    return " ".join(text.replace("|", "/").split())[:200]
+
+
+def _machine(about: dict[str, Any], took: float) -> str:
     machine = about["machine"]
     warning = (
         "\n\nOne quick round: it shows that everything works, and is not to be quoted.\n" if about["quick"] else "\n"
     )
     return (
         f"Made by `make bench`; [how, and what each figure means](../../benchmarks/README.md);"
-        f" [every figure of every turn](results.json). {machine['when']}, predictq {about['product']}.\n\n"
+        f" [every figure of every turn](results.json). {machine['when']}, commit {machine.get('commit') or 'unknown'}"
+        f" (code {about['product']}, benchmark {about.get('benchmark', 'unknown')}); {took / 60:.0f} minutes.\n\n"
         f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB; {machine['system']};"
         f" Python {machine['python']}, Redis {machine['redis']}, RabbitMQ {machine['rabbitmq']}."
         f" Load when it began: {machine['load_at_start']}. {about['seconds']:g} s for each figure after a warm-up;"
@@ -74,7 +87,7 @@ def _goals(results: Results) -> str:
 def _absent(results: Results, part: str) -> Iterator[str]:
     missing = results.missing(part)
     if missing:
-        yield table(("not measured", "why"), [(who, why.replace("|", "/")[:200]) for who, why in missing.items()])
+        yield table(("not measured", "why"), [(who, _sentence(why)) for who, why in missing.items()])
 
 
 def _promises() -> str:

@@ -4,19 +4,28 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from cycler import Cycler
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 Figures = dict[str, Any]
 Turns = list[Figures]
 Pick = Callable[[Figures], float]
 _OWN, _OTHER = "#b03060", "#7f8c9a"
+
+
+def _marked(colours: Sequence[Any]) -> Cycler:
+    """Twenty that differ: dark and light ones by their marks too."""
+    strong, weak = list(colours[::2]), list(colours[1::2])
+    return mpl.cycler(color=strong + weak, marker=["o"] * len(strong) + ["s"] * len(weak))
+
 
 mpl.use("svg")
 mpl.rcParams.update(
@@ -27,6 +36,8 @@ mpl.rcParams.update(
         "axes.spines.top": False,
         "axes.spines.right": False,
         "figure.constrained_layout.use": True,
+        "axes.ymargin": 0.02,
+        "axes.prop_cycle": _marked(mpl.colormaps["tab20"].colors),
     }
 )
 
@@ -70,8 +81,8 @@ def lines(axes: Axes, turns: Turns, phases: Mapping[str, Pick]) -> None:
     found = {phase: medians(turns, pick) for phase, pick in phases.items()}
     for who in dict.fromkeys(turn["contender"] for turn in turns):
         points = {phase: rates[who, ""] for phase, rates in found.items() if (who, "") in rates}
-        form = "o-" if who.startswith("predictq") else "s--"
-        axes.plot(list(points), list(points.values()), form, label=who, markersize=4)
+        form = "-" if who.startswith("predictq") else "--"
+        axes.plot(list(points), list(points.values()), linestyle=form, label=who, markersize=4)
 
 
 def at(phase: str, name: str) -> Pick:
@@ -94,7 +105,8 @@ def latency(turns: Turns) -> Figure:
     figure, both = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True)
     for axes, name in zip(both, ("p50", "p99"), strict=True):
         lines(axes, turns, {share: at(share, name) for share in ("10%", "50%", "80%")})
-        axes.set(yscale="log", xlabel="load, of its own peak", title=f"{name}, seconds")
+        axes.set(yscale="log", xlabel="load, of its own peak", title=name)
+        axes.yaxis.set_major_formatter(EngFormatter("s"))
     figure.legend(*both[0].get_legend_handles_labels(), loc="outside right upper", fontsize=7)
     return figure
 
@@ -129,9 +141,16 @@ def sizing(turns: Turns) -> Figure:
         learnt = points.pop("learnt", None)
         by_hand = sorted(points.values())
         axes.plot([x for x, _ in by_hand], [y for _, y in by_hand], "o-", color=_OTHER, label="set by hand")
+        if by_hand:
+            best = max(y for _, y in by_hand)
+            axes.axhline(0.95 * best, color=_OTHER, linestyle=":", linewidth=1, label="95 % of the best by hand")
         if learnt is not None:
-            axes.plot(*learnt, "D", color=_OWN, markersize=8, label="learnt")
-        axes.set(xscale="log", ylim=(0, None), xlabel="rows of a batch", ylabel="requests/s", title=model)
+            axes.plot(*learnt, "D", color=_OWN, markersize=8, label=f"learnt: {learnt[0]:.0f} rows")
+            axes.axvline(learnt[0], color=_OWN, linestyle=":", linewidth=1)
+        sizes = [1, 8, 32, 64, 128, 256, 512]
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, [str(size) for size in sizes])
+        axes.set(ylim=(0, None), xlabel="rows of a batch", ylabel="requests/s", title=model)
         axes.legend(loc="lower right")
     return figure
 
@@ -142,7 +161,8 @@ def rate(figures: Figures) -> float:
 
 
 def drawn(turns: Turns) -> Iterator[tuple[str, Figure]]:
-    """Each plot with its name, which begins with the part's."""
+    """Each plot with its name, which begins with the part's; none of a part in which nobody could be measured."""
+    turns = [turn for turn in turns if turn["figures"]]
     parts = {
         name: [turn for turn in turns if turn["part"] == name] for name in dict.fromkeys(turn["part"] for turn in turns)
     }
@@ -158,6 +178,7 @@ def drawn(turns: Turns) -> Iterator[tuple[str, Figure]]:
         "bulk": "rows/s",
         "models": "requests/s",
         "backlog": "requests/s",
+        "popularity": "requests/s",
         "scaling": "requests/s",
     }.items():
         if parts.get(part):

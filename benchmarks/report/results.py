@@ -1,13 +1,12 @@
 """The turns, by part, contender and case; and what several rounds come to."""
 
 import statistics
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from store import Done
 
-__all__ = ["Results", "Spread", "peak"]
+__all__ = ["Faults", "Results", "Spread", "peak"]
 
 Figure = Callable[[Any], float]
 """From a turn's figures to one of them."""
@@ -24,6 +23,13 @@ class Spread(NamedTuple):
     def of(cls, values: Sequence[float]) -> "Spread | None":
         """None of nothing."""
         return cls(statistics.median(values), min(values), max(values)) if values else None
+
+
+class Faults(NamedTuple):
+    """How many, and what the first one said."""
+
+    count: int
+    first: str
 
 
 def peak(figures: Any) -> float:  # noqa: ANN401  JSON
@@ -69,12 +75,15 @@ class Results:
         found = [_quotient(one, other, figure) for one, other in pairs]
         return Spread.of([value for value in found if value is not None])
 
-    def faults(self) -> Mapping[str, int]:
-        """How many answers were wrong or errors, in all turns; by contender, and only those that had any."""
-        found: Counter[str] = Counter()
+    def faults(self) -> Mapping[str, Faults]:
+        """How many answers were wrong, errors, or never came, in all turns; only of those contenders that had any."""
+        found: dict[str, Faults] = {}
         for turn in self.turns:
-            found[turn.contender] += _faults(turn.figures)
-        return +found
+            for phase in _phases(turn.figures):
+                count = sum(int(phase.get(kind, 0)) for kind in ("wrong", "failed", "unanswered"))
+                before = found.get(turn.contender, Faults(0, ""))
+                found[turn.contender] = Faults(before.count + count, before.first or phase.get("complaint", ""))
+        return {who: faults for who, faults in found.items() if faults.count}
 
 
 def _each(rounds: Iterable[Any], figure: Figure) -> list[float]:
@@ -95,8 +104,9 @@ def _quotient(one: Any, other: Any, figure: Figure) -> float | None:  # noqa: AN
         return None
 
 
-def _faults(figures: Any) -> int:  # noqa: ANN401  JSON
-    if not isinstance(figures, dict):
-        return 0
-    own = int(figures.get("wrong", 0)) + int(figures.get("failed", 0))
-    return own + sum(_faults(inner) for inner in figures.values())
+def _phases(figures: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  JSON
+    """Figures, and those within them."""
+    if isinstance(figures, dict):
+        yield figures
+        for inner in figures.values():
+            yield from _phases(inner)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from environments import ROOT, python_of
 from servers.served import Missing
@@ -20,10 +21,21 @@ def write(store: Store, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     raw = folder / "results.json"
     about = {"machine": store.about["machine"], **store.about["belongs_to"]}
-    lines = ",\n".join(json.dumps(turn._asdict()) for turn in store.done)
+    lines = ",\n".join(json.dumps(_rounded(turn._asdict())) for turn in store.done)
     raw.write_text(f'{{"about": {json.dumps(about)},\n"turns": [\n{lines}\n]}}\n')
     plots = _plot(raw, folder)
     (folder / "results.md").write_text(page(Results(store.done), about, plots))
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401  JSON
+    """To the digits that a measurement has."""
+    match value:
+        case dict():
+            return {name: _rounded(inner) for name, inner in value.items()}
+        case float():
+            return float(f"{value:.5g}")
+        case _:
+            return value
 
 
 def _plot(raw: Path, folder: Path) -> list[str]:

@@ -47,7 +47,10 @@ def predict(  # noqa: PLR0913  a command's options are its arguments
     method: Annotated[str, typer.Option(metavar="NAME", help="What to call, such as predict_proba.")] = "predict",
     ref: Annotated[str, typer.Option(metavar="REF", help="Which release: an alias, or a version.")] = "production",
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="How long each chunk may take.")] = 30.0,
-    chunk: Annotated[int, typer.Option(metavar="ROWS", min=1, help="Rows of one request at most.")] = 1000,
+    chunk: Annotated[
+        int | None,
+        typer.Option(metavar="ROWS", min=1, help="Rows of one request at most; else 1000, or of an array a megabyte."),
+    ] = None,
     form: Annotated[
         str | None, typer.Option("--format", metavar="FORM", help="What the input is, if its name does not tell.")
     ] = None,

@@ -116,10 +116,10 @@ class AsyncClient:
         await self.predict(asked, rows, timeout=timeout, ref=REF)
 
     def map(
-        self, model: str, rows: Rows, *, chunk: int = 1000, window: int | None = None, **options: Unpack[Options]
+        self, model: str, rows: Rows, *, chunk: int | None = None, window: int | None = None, **options: Unpack[Options]
     ) -> AsyncGenerator[Prediction, None]:
         """Ask about any number of rows, `chunk` at a time, as `Client.map`."""
-        plan = bulk.Plan["asyncio.Future[Prediction]"](rows, chunk, window or self._settings.window, options)
+        plan = bulk.Plan["asyncio.Future[Prediction]"](rows, chunk, window, options, self._settings)
         return bulk.run_async(plan, lambda parts: self._submitted(model, parts, options))
 
     async def _submitted(

@@ -13,6 +13,7 @@ from predictq.blocking import PredictionFuture
 from predictq.errors import InvalidInput, QueueFull
 from predictq.prediction import Prediction
 from predictq.rows import chunks
+from predictq.settings import Settings
 from predictq.values import Rows
 
 __all__ = ["Plan", "run", "run_async"]
@@ -61,12 +62,14 @@ class Plan(Generic[F]):
     was on its way.
     """
 
-    def __init__(self, rows: Rows, chunk: int, window: int, options: Options) -> None:
+    def __init__(self, rows: Rows, chunk: int | None, window: int | None, options: Options, settings: Settings) -> None:
         if "id" in options:
             raise InvalidInput("map gives every chunk an id of its own: leave out id")
+        if window is None:
+            window = settings.window
         if window < 1:
             raise InvalidInput(f"window must be at least 1 chunk, not {window}")
-        self._chunks = chunks(rows, chunk)
+        self._chunks = chunks(rows, chunk, settings)
         self._window = window
         self._burst = max(window // 2, 1) if isinstance(rows, Sized) else 1
         self._in_flight: deque[F] = deque()

@@ -114,15 +114,16 @@ class Client:
         self.predict(asked, rows, timeout=timeout, ref=REF)
 
     def map(
-        self, model: str, rows: Rows, *, chunk: int = 1000, window: int | None = None, **options: Unpack[Options]
+        self, model: str, rows: Rows, *, chunk: int | None = None, window: int | None = None, **options: Unpack[Options]
     ) -> Generator[Prediction, None, None]:
         """Ask about any number of rows, `chunk` at a time; yields one prediction for each chunk, in order.
 
-        `rows` may be a generator: it is read only as far as needed, and at most `window` chunks are held. A full
-        queue is waited for. A chunk that fails raises here; then, and if the caller stops early, the chunks still
+        Without `chunk` it is 1000 rows, or of an array so many that they take about a megabyte, 4096 at most. `rows`
+        may be a generator: it is read only as far as needed, and at most `window` chunks are held. A full queue is
+        waited for. A chunk that fails raises here; then, and if the caller stops early, the chunks still
         on their way are cancelled.
         """
-        plan = bulk.Plan[PredictionFuture](rows, chunk, window or self._settings.window, options)
+        plan = bulk.Plan[PredictionFuture](rows, chunk, window, options, self._settings)
         return bulk.run(plan, lambda parts: self._submitted(model, parts, options))
 
     def _exchange(self) -> Exchange:

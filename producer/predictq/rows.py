@@ -34,6 +34,9 @@ class _Kind(NamedTuple):
     part: Callable[[Rows, int, int], Rows]
 
 
+_ROWS: Final = 1000
+_BYTES: Final = 1 << 20
+_MOST_ROWS: Final = 4096
 _LISTED: Final = _Kind(json_rows.check, json_rows.encode, JSON, json_rows.part)
 _KINDS: Final[Mapping[str, _Kind]] = {
     "numpy": _Kind(arrays.check, arrays.encode, NPY, arrays.part),
@@ -71,19 +74,33 @@ def _kind(rows: object) -> _Kind:
     return _LISTED
 
 
-def chunks(rows: Rows, size: int) -> Iterator[Rows]:
+def chunks(rows: Rows, size: int | None, settings: Settings) -> Iterator[Rows]:
     """`rows` in order, cut into pieces of `size` rows; a generator is read only as far as needed.
+
+    Args:
+        rows: What is to be cut.
+        size: Rows of each piece; None: 1000, or of an array so many that they take about a megabyte, 4096 at most.
+        settings: What one request may have.
 
     Raises:
         InvalidInput: if `rows` are not rows, or `size` is not positive.
     """
-    if size < 1:
+    if size is not None and size < 1:
         raise InvalidInput(f"chunk must be at least 1 row, not {size}")
     kind = _kind(rows)
     if kind is _LISTED and isinstance(rows, Iterable) and not isinstance(rows, list | tuple | str | bytes | dict):
-        return _read_in_chunks(rows, size)
+        return _read_in_chunks(rows, size or min(_ROWS, settings.max_rows))
     kind.check(rows)
+    size = size or min(_usual(rows, kind), settings.max_rows)
     return (kind.part(rows, start, start + size) for start in range(0, len(rows), size))
+
+
+def _usual(rows: Rows, kind: _Kind) -> int:
+    """What a chunk costs by itself is then little beside what its bytes cost, and no model is kept for long."""
+    if kind.content_type == JSON:
+        return _ROWS
+    row_bytes: int = max(rows.nbytes // len(rows), 1)
+    return min(max(_BYTES // row_bytes, 1), _MOST_ROWS)
 
 
 def _read_in_chunks(rows: Iterable[object], size: int) -> Iterator[list[object]]:

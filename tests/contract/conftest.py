@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from contract.engines import ENGINES, Engine, InParcels
+from contract.engines import ENGINES, Engine, InParcels, Tidy
 
 from predictq_broker.connect import connect
 from predictq_broker.port import Broker, Consumer, Inbox, Limits
@@ -26,8 +26,9 @@ def make_broker(engine: Engine) -> Iterator[MakeBroker]:
 
         def make(**limits: float) -> Broker:
             broker = connect(engine.url, Limits(**limits))
-            opened.callback(broker.close)
-            return InParcels(broker, seen) if engine.parcels else broker
+            tidy = InParcels(broker, seen) if engine.parcels else Tidy(broker)
+            opened.callback(tidy.close)
+            return tidy
 
         yield make
 

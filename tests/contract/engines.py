@@ -1,5 +1,6 @@
 """The engines under the contract, and how a program without this library writes to each."""
 
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,9 @@ from fakeredis import FakeRedis
 
 from predictq_broker.memory import fake_server
 from predictq_broker.messages import Request, Verdict
-from predictq_broker.port import Broker
+from predictq_broker.port import Broker, Consumer, Inbox, Subscription
 
-__all__ = ["ENGINES", "Engine", "InParcels"]
+__all__ = ["ENGINES", "Engine", "InParcels", "Tidy"]
 
 Fields = Mapping[str, str | bytes]
 
@@ -38,7 +39,37 @@ class Engine(NamedTuple):
     parcels: bool = False
 
 
-class InParcels:
+class Tidy:
+    """A broker that closes with itself what it has made, for a test that fails does not come to that."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._made = contextlib.ExitStack()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)
+
+    def consumer(self, *args: Any, **named: Any) -> Consumer:
+        return self._made.enter_context(contextlib.closing(self._broker.consumer(*args, **named)))
+
+    def inbox(self) -> Inbox:
+        return self._made.enter_context(contextlib.closing(self._broker.inbox()))
+
+    def subscription(self, *args: Any, **named: Any) -> Subscription:
+        return self._made.enter_context(contextlib.closing(self._broker.subscription(*args, **named)))
+
+    def close(self) -> None:
+        self._made.close()
+        self._broker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class InParcels(Tidy):
     """A broker whose requests are all offered as what they are: new, unless their ids were offered before.
 
     Brokers that connect to one store share `seen`.
@@ -47,17 +78,8 @@ class InParcels:
     _offering: Final = threading.Lock()
 
     def __init__(self, broker: Broker, seen: set[tuple[str, str]]) -> None:
-        self._broker = broker
+        super().__init__(broker)
         self._seen = seen
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._broker, name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._broker.close()
 
     def send(self, requests: Sequence[Request], *, first: bool = False) -> Sequence[Verdict]:
         names = {(request.model, request.id) for request in requests}

@@ -44,7 +44,7 @@ def test_the_oldest_unsettled_request_gives_the_age_held_or_not(broker: Broker, 
 
 @pytest.mark.usefixtures("attempts")
 def test_a_consumer_is_counted_where_it_reads_while_its_lease_lives(broker: Broker, make_broker: MakeBroker) -> None:
-    first, second = broker.consumer("first", lease=0.3), make_broker().consumer("second", lease=30.0)
+    first, second = broker.consumer("first", lease=1.0), make_broker().consumer("second", lease=30.0)
     first.receive({"iris": Capacity(1), "digits": Capacity(1)}, 0)
     second.receive({"iris": Capacity(1)}, 0)
     assert (broker.stats("iris").consumers, broker.stats("digits").consumers) == (2, 1)

@@ -102,7 +102,7 @@ def test_an_id_belongs_to_its_model(broker: Broker) -> None:
 
 @pytest.mark.usefixtures("dedup")
 def test_an_id_is_forgotten_when_the_window_is_over(make_broker: MakeBroker, consumer: Consumer) -> None:
-    broker = make_broker(dedup=0.3)
+    broker = make_broker(dedup=1.0)
     consumer.settle([answer(delivery) for delivery in hold(broker, consumer, ask("a"))])
     assert list(broker.send([ask("a")])) == [DUPLICATE]
     eventually(lambda: list(broker.send([ask("a", body=b"other")])) == [ACCEPTED])

@@ -12,6 +12,7 @@ from fakes import FakeBroker
 
 from predictq import Client, InvalidInput, ModelError, Prediction, QueueFull
 from predictq.bulk import Collect, Pause, Plan, Start
+from predictq.settings import Settings
 from predictq_broker import Code, Limits, Request, Result
 
 
@@ -67,7 +68,7 @@ def test_a_full_queue_is_waited_for() -> None:
 
 def test_chunks_that_are_all_there_go_half_a_window_at_a_time() -> None:
     futures = [Future[Prediction]() for _ in range(4)]
-    plan = Plan[Future[Prediction]]([[n] for n in range(7)], 1, 4, {})
+    plan = Plan[Future[Prediction]]([[n] for n in range(7)], 1, 4, {}, Settings())
     for first, burst in enumerate(([[[0]], [[1]]], [[[2]], [[3]]])):
         step = plan.next()
         assert step == Start(burst)
@@ -78,13 +79,13 @@ def test_chunks_that_are_all_there_go_half_a_window_at_a_time() -> None:
 
 
 def test_chunks_of_a_generator_go_as_they_come() -> None:
-    plan = Plan[Future[Prediction]](([n] for n in range(7)), 1, 4, {})
+    plan = Plan[Future[Prediction]](([n] for n in range(7)), 1, 4, {}, Settings())
     assert plan.next() == Start([[[0]]])
 
 
 def test_a_chunk_that_found_no_room_is_tried_again_when_one_of_ours_has_come_back() -> None:
     first, behind = Future[Prediction](), Future[Prediction]()
-    plan = Plan[Future[Prediction]]([[1], [2], [3]], 1, 8, {})
+    plan = Plan[Future[Prediction]]([[1], [2], [3]], 1, 8, {}, Settings())
     start = plan.next()
     assert start == Start([[[1]], [[2]], [[3]]])
     assert isinstance(start, Start)
@@ -95,7 +96,7 @@ def test_a_chunk_that_found_no_room_is_tried_again_when_one_of_ours_has_come_bac
 
 
 def test_a_chunk_that_found_a_queue_filled_by_others_waits_a_jittered_while() -> None:
-    plan = Plan[Future[Prediction]]([[1]], 1, 8, {})
+    plan = Plan[Future[Prediction]]([[1]], 1, 8, {}, Settings())
     refused = plan.next()
     assert isinstance(refused, Start)
     plan.told(refused, [QueueFull("full", retry_after=2.0)])
@@ -128,7 +129,7 @@ def test_a_chunk_that_fails_raises_in_its_place(broker: FakeBroker, client: Clie
             next(bulk)
 
 
-@pytest.mark.parametrize("arguments", [{"chunk": 0}, {"window": -1}, {"id": "x"}])
+@pytest.mark.parametrize("arguments", [{"chunk": 0}, {"window": 0}, {"window": -1}, {"id": "x"}])
 def test_arguments_that_make_no_sense_are_refused_at_once(arguments: dict[str, object], client: Client) -> None:
     with pytest.raises(InvalidInput):
         client.map("iris", [[1]], **arguments)  # type: ignore[arg-type]  # that is the point

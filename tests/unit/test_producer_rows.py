@@ -145,9 +145,28 @@ def test_the_limits_of_one_request_are_inclusive_and_point_to_map() -> None:
     ],
 )
 def test_chunks_keep_kind_and_order_and_the_last_is_short(rows: object) -> None:
-    parts = list(chunks(rows, 2))
+    parts = list(chunks(rows, 2, SETTINGS))
     assert [encode(part, SETTINGS).rows for part in parts] == [2, 2, 1]
     assert [_first(part) for part in parts] == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("rows", "most", "size"),
+    [
+        (np.zeros((9000, 4)), 100_000, 4096),
+        (np.zeros((9000, 64)), 100_000, 2048),
+        (np.zeros((2, 200_000)), 100_000, 1),
+        (np.zeros((9000, 4)), 3000, 3000),
+        (pa.table({"a": np.zeros(9000)}), 100_000, 4096),
+        (pd.DataFrame({"a": np.zeros(9000)}), 100_000, 1000),
+        ([[0.0]] * 9000, 100_000, 1000),
+        (([0.0] for _ in range(9000)), 100, 100),
+    ],
+)
+def test_a_chunk_of_an_array_is_about_a_megabyte_and_of_anything_else_a_thousand_rows(
+    rows: object, most: int, size: int
+) -> None:
+    assert len(next(chunks(rows, None, Settings(max_rows=most)))) == size
 
 
 def _first(part: object) -> object:
@@ -164,7 +183,7 @@ def _first(part: object) -> object:
 
 def test_a_generator_is_read_only_as_far_as_needed() -> None:
     source = iter([[n] for n in range(10)])
-    parts = chunks(source, 3)
+    parts = chunks(source, 3, SETTINGS)
     next(parts)
     assert next(source) == [3]
 
@@ -172,7 +191,7 @@ def test_a_generator_is_read_only_as_far_as_needed() -> None:
 @pytest.mark.parametrize(("rows", "size"), [([1.0, 2.0], 2), ("text", 2), ({"a": 1}, 2), (42, 2), ([[1]], 0)])
 def test_what_is_no_rows_has_no_chunks(rows: object, size: int) -> None:
     with pytest.raises(InvalidInput):
-        list(chunks(rows, size))
+        list(chunks(rows, size, SETTINGS))
 
 
 def test_outputs_that_are_no_array_are_an_error_and_never_unpickled() -> None:
