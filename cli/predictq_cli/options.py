@@ -34,5 +34,5 @@ Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="The model's name.", show_default=False)]
 KeyFile = Annotated[
     Path | None,
-    typer.Option("--key", envvar="PREDICTQ_SIGNING_KEY", metavar="FILE", help="Who signs [this user's own key]."),
+    typer.Option("--key", envvar="PREDICTQ_SIGNING_KEY", metavar="FILE", help="Who signs (this user's own key)."),
 ]

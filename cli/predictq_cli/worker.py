@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from inspect import signature
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,7 +40,7 @@ def worker(  # noqa: PLR0913  a command's options are its arguments
     runners: Annotated[int | None, typer.Option(metavar="N", help="Processes for each release [1].")] = None,
     threads: Annotated[int | None, typer.Option(metavar="N", help="BLAS and OpenMP threads of each [1].")] = None,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="What releases may hold together, such as 4g [half of all].")
+        str | None, typer.Option(metavar="SIZE", help="What releases may hold together, such as 4g (half of all).")
     ] = None,
     max_batch_rows: Annotated[int | None, typer.Option(metavar="N", help="Rows of a batch at most [512].")] = None,
     max_wait: Annotated[
@@ -62,7 +63,7 @@ def worker(  # noqa: PLR0913  a command's options are its arguments
     allow_unsigned: Annotated[
         bool | None, typer.Option("--allow-unsigned", help="Load what runs code though nobody signed it.")
     ] = None,
-    log_format: Annotated[str | None, typer.Option(metavar="auto|json|text", help="How to write logs [auto].")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="auto|json|text", help="How to write logs (auto).")] = None,
     broker: BrokerUrl = DEFAULT_BROKER,
     registry: RegistryUrl = DEFAULT_REGISTRY,
 ) -> None:
@@ -108,12 +109,21 @@ def _settings(**overrides: object) -> WorkerSettings:
 
 
 def _complaints(error: ValidationError) -> list[str]:
-    """One for each setting that is not what it should be, under both of the names it may have been given by."""
+    """One for each setting that is not what it should be, under the names it may have been given by."""
     return [
         f"setting {'.'.join(map(str, wrong['loc']))} is {str(wrong['input'])[:40]!r}: {wrong['msg']}"
-        f" (--{str(wrong['loc'][0]).replace('_', '-')} or PREDICTQ_{str(wrong['loc'][0]).upper()})"
+        f" ({_given_as(str(wrong['loc'][0]))})"
         for wrong in error.errors(include_url=False)
     ]
+
+
+def _given_as(field: str) -> str:
+    """The option, if there is one, and the variable."""
+    option = {"models": "model", "memory_budget": "memory", "broker_url": "broker", "registry_url": "registry"}.get(
+        field, field
+    )
+    variable = f"PREDICTQ_{field.upper()}"
+    return f"--{option.replace('_', '-')} or {variable}" if option in signature(worker).parameters else variable
 
 
 def _run(settings: WorkerSettings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from predictq_registry.errors import InvalidRelease
@@ -107,13 +106,20 @@ def _compare(model: object, converted: object, learnt: Learnt) -> _Parity:
 
 def _distance(method: str, expected: list[Any], got: list[Any]) -> float:
     """The largest difference of two numbers."""
-    pairs = list(zip(_leaves(expected), _leaves(got), strict=False))
-    other = sum(not _is_number(there) and there != here for there, here in pairs)
-    if other:
-        raise InvalidRelease(f"{method} answers otherwise for {other} of {len(expected)} rows")
-    numbers = [(_number(there), _number(here)) for there, here in pairs if _is_number(there)]
-    farthest = max((abs(there - here) for there, here in numbers), default=0.0)
-    if not farthest <= _FARTHEST * max((abs(there) for there, _ in numbers), default=1.0):
+    there, here = list(_leaves(expected)), list(_leaves(got))
+    if len(there) != len(here):
+        raise InvalidRelease(f"{method} answers {len(here)} values instead of {len(there)}")
+    numbers: list[tuple[float, float]] = []
+    others = 0
+    for ours, its in zip(there, here, strict=True):
+        if isinstance(ours, float) and isinstance(its, (int, float)):
+            numbers.append((ours, its))
+        else:
+            others += ours != its  # a NaN is a text here, and no number
+    if others:
+        raise InvalidRelease(f"{method} answers otherwise for {others} of {len(there)} values")
+    farthest = max((abs(ours - its) for ours, its in numbers), default=0.0)
+    if farthest > _FARTHEST * max((abs(ours) for ours, _ in numbers), default=1.0):
         raise InvalidRelease(f"{method} is up to {farthest:.3g} away from what the model answers")
     return farthest
 
@@ -124,11 +130,3 @@ def _leaves(value: Any) -> Iterator[object]:  # noqa: ANN401  JSON values
             yield from _leaves(part)
     else:
         yield value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else math.nan

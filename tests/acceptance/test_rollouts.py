@@ -5,6 +5,7 @@ from pathlib import Path
 from models import Iris
 from rolling_on import as_before, broker_url, folder, registry, traffic, two
 from rolling_out import begin, meanwhile, reasons
+from slow import SlowToLoad
 from traffic import Traffic
 from workers import WorkerProcess, eventually
 
@@ -75,6 +76,19 @@ def test_rolling_changes_one_worker_after_the_other_and_then_moves_the_alias(
     eventually(lambda: swaps(two) == [count + 1 for count in before], "both follow")
     assert {(answer.version, answer.route) for answer in meanwhile(traffic)} == {(version, "")}
     assert (traffic.end(), right(traffic, trained)) == ([], True)
+
+
+def test_one_command_takes_a_release_back_within_a_second_on_every_worker_however_slowly_it_loads(
+    registry: Registry, traffic: Traffic, two: list[WorkerProcess], trained: Iris
+) -> None:
+    for model in (SlowToLoad(trained.good), trained.other):  # published and live, without a rollout
+        before = swaps(two)
+        version = registry.publish("iris", model, sample=trained.rows, alias="production").version
+        eventually(lambda seen=before: swaps(two) == [count + 1 for count in seen], "both serve it")  # type: ignore[misc]  # bound now
+    assert {answer.version for answer in meanwhile(traffic, later=2.0)} == {version}  # and has done for some looks
+    registry.rollback("iris", "production", note="it is not better")
+    assert {answer.version for answer in meanwhile(traffic, later=1.0)} == {version - 1}
+    assert traffic.end() == []
 
 
 def test_one_command_takes_a_rollout_back_within_a_second_on_every_worker(

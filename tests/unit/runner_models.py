@@ -40,6 +40,7 @@ MULTIPLIES = 120.0
 WRITES = 121.0
 SIGNALS = 122.0
 FAULTS = 123.0
+READS = 124.0
 
 
 class TrapModel:
@@ -161,6 +162,12 @@ def _signal() -> NoReturn:
     raise LookupError(" ".join(str(pid) for pid in reached if pid != os.getpid()) or "nobody")
 
 
+def _read() -> NoReturn:
+    """Which of the files at home it can read something from."""
+    files = sorted(path for path in Path.home().rglob("*") if path.is_file())
+    raise LookupError(" ".join(path.name for path in files if path.read_bytes()) or "nothing")
+
+
 def _multiply() -> NoReturn:
     """BLAS in as many threads as there may be, on more than fits a cache."""
     side = np.ones((1500, 1500))
@@ -172,6 +179,7 @@ def _multiply() -> NoReturn:
 TROUBLE = {
     WRITES: _write,
     SIGNALS: _signal,
+    READS: _read,
     RAISES: lambda: _raise(ValueError("this row is bad\nand this line is not told")),
     SEGFAULTS: lambda: ctypes.string_at(0),
     HANGS: lambda: time.sleep(3600),

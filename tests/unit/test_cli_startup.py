@@ -3,13 +3,18 @@
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.text import Text
+from typer.main import get_command
 from workers import python_env
 
 import predictq_registry
 from predictq_cli.__main__ import run
+from predictq_cli.app import build_app
 from predictq_cli.options import DEFAULT_REGISTRY
 
 ENGINES = ("redis", "sqlite3", "predictq")
@@ -92,6 +97,19 @@ def test_the_registry_is_looked_for_where_the_library_looks() -> None:
     assert predictq_registry.DEFAULT_URL == DEFAULT_REGISTRY
 
 
+def helps(command: Any) -> Iterator[str]:
+    """What is said of each option and argument, of a command and of those below it."""
+    yield from (said for parameter in command.params if (said := getattr(parameter, "help", None)))
+    for below in getattr(command, "commands", {}).values():
+        yield from helps(below)
+
+
+def test_help_says_nothing_in_brackets_that_would_be_taken_for_markup_and_left_out() -> None:
+    said = list(helps(get_command(build_app())))
+    assert len(said) > 50
+    assert [text for text in said if Text.from_markup(text).plain != text] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -103,6 +121,7 @@ def test_the_registry_is_looked_for_where_the_library_looks() -> None:
         (("predict", "iris", "[[1]]", "-o", "out.xml"), "the name must end in .csv, .json, .jsonl, .ndjson"),
         (("queues", "--broker", "carrier-pigeon://x"), "no broker engine for 'carrier-pigeon'"),
         (("worker", "--runners", "0"), "--runners or PREDICTQ_RUNNERS"),
+        (("worker", "--model", "iris,wine"), "(--model or PREDICTQ_MODELS)"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: tuple[str, ...], complaint: str) -> None:

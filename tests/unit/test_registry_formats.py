@@ -94,6 +94,8 @@ def test_a_converter_that_fails_says_why_and_the_next_format_is_taken(tmp_path: 
     manifest = registry.publish("model", model, sample=ROWS, formats=["onnx", "skops"], remark=told.append)
     assert manifest.runtime == "skops"
     assert told[0].startswith("not as onnx: skl2onnx cannot convert")
+    assert told[0].count("FunctionTransformer is not supported") == 1
+    assert "issue" not in told[0]
 
 
 class Differs(Runtime):
@@ -138,6 +140,41 @@ def test_a_conversion_that_answers_otherwise_is_refused(
         return
     with pytest.raises(InvalidRelease, match=sentence):
         convert(model, learn(ROWS, model), ["differs"])
+
+
+class Spoilt(Differs):
+    """A format in which the model gives other values for some flowers, as numpy would hold them."""
+
+    name: ClassVar[str] = "spoilt"
+    spoil: ClassVar[Callable[[Any], Any]]
+
+    def load(self, content: Content) -> object:
+        return Spoiling(runtime_named("joblib").load(content), type(self).spoil)
+
+
+class Spoiling:
+    def __init__(self, model: Any, spoil: Callable[[Any], Any]) -> None:
+        self.predict, self.model, self.spoil = model.predict, model, spoil
+
+    def predict_proba(self, rows: Any) -> Any:
+        return self.spoil(self.model.predict_proba(rows))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda found: np.where(found == found.max(), np.nan, found), "predict_proba answers otherwise for 1 of 450"),
+        (lambda found: found[:, :2], "predict_proba answers 300 values instead of 450"),
+    ],
+)
+def test_numbers_that_are_none_or_too_few_are_no_parity(
+    spoil: Callable[[Any], Any], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(monkeypatch, Spoilt)
+    monkeypatch.setattr(Spoilt, "spoil", spoil, raising=False)
+    model = LogisticRegression(max_iter=1000).fit(ROWS, LABELS)
+    with pytest.raises(InvalidRelease, match=sentence):
+        convert(model, learn(ROWS, model), ["spoilt"])
 
 
 def bring(monkeypatch: pytest.MonkeyPatch, runtime: type[Runtime]) -> None:
@@ -186,26 +223,26 @@ def test_a_runtime_of_ones_own_is_a_small_class_found_by_its_entry_point(
     assert answers(release, [[1.0, 1.0]]).tolist() == [4.0]
 
 
-def native(name: str, tmp_path: Path) -> tuple[Path, Any]:
+def native(name: str, rows: Any, folder: Path) -> tuple[Path, Any]:
     """A file as the library itself writes it, and the model."""
     if name == "xgboost":
-        model: Any = pytest.importorskip("xgboost").XGBClassifier(n_estimators=5).fit(ROWS, LABELS)
-        model.save_model(tmp_path / "model.json")
-        return tmp_path / "model.json", model
+        model: Any = pytest.importorskip("xgboost").XGBClassifier(n_estimators=5).fit(rows, LABELS)
+        model.save_model(folder / "model.json")
+        return folder / "model.json", model
     if name == "lightgbm":
-        model = pytest.importorskip("lightgbm").LGBMClassifier(n_estimators=5, verbose=-1).fit(FRAME, LABELS)
-        model.booster_.save_model(tmp_path / "model.txt")
-        return tmp_path / "model.txt", model
+        model = pytest.importorskip("lightgbm").LGBMClassifier(n_estimators=5, verbose=-1).fit(rows, LABELS)
+        model.booster_.save_model(folder / "model.txt")
+        return folder / "model.txt", model
     catboost = pytest.importorskip("catboost")
-    model = catboost.CatBoostClassifier(iterations=5, verbose=0, allow_writing_files=False).fit(ROWS, NAMES)
-    model.save_model(str(tmp_path / "model.cbm"))
-    return tmp_path / "model.cbm", model
+    model = catboost.CatBoostClassifier(iterations=5, verbose=0, allow_writing_files=False).fit(rows, NAMES)
+    model.save_model(str(folder / "model.cbm"))
+    return folder / "model.cbm", model
 
 
 @pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost"])
 def test_trees_are_served_from_their_librarys_own_file_and_from_the_model(name: str, tmp_path: Path) -> None:
-    path, model = native(name, tmp_path)
     rows = FRAME if name == "lightgbm" else ROWS
+    path, model = native(name, rows, tmp_path)
     for artefact, formats in ((path, ()), (model, (name,))):
         release = published(tmp_path, artefact, rows, *formats)
         assert release.manifest.runtime == name
@@ -213,6 +250,18 @@ def test_trees_are_served_from_their_librarys_own_file_and_from_the_model(name: 
         assert answers(release, rows).tolist() == np.asarray(model.predict(rows)).ravel().tolist()
         assert answers(release, rows, "predict_proba") == pytest.approx(model.predict_proba(rows), abs=1e-6)
         assert set(release.manifest.libraries) & {name, "xgboost-cpu"}
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost"])
+def test_trees_take_their_columns_by_name_in_whichever_order_the_sample_has_them(name: str, tmp_path: Path) -> None:
+    columns = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
+    frame = pd.DataFrame(ROWS, columns=columns)
+    path, model = native(name, frame, tmp_path)
+    expected = np.asarray(model.predict(frame)).ravel().tolist()
+    for artefact, formats in ((path, ()), (model, (name,)), (model, ("joblib",))):
+        release = published(tmp_path, artefact, frame[columns[::-1]], *formats)
+        assert [column.name for column in release.manifest.signature.columns] == columns
+        assert np.asarray(answers(release, frame[columns[::-1]])).ravel().tolist() == expected
 
 
 def test_a_path_says_its_format_and_converts_to_another(tmp_path: Path) -> None:

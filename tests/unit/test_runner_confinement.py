@@ -117,6 +117,24 @@ def test_a_model_writes_nowhere_but_into_a_folder_of_its_own_that_goes_with_it(
     assert not Path(folder).exists()
 
 
+def test_a_model_reads_no_credentials_of_its_worker_s_user(
+    trap: Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (".config/predictq/signing.key", ".aws/credentials", ".netrc", "notes"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("secret")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Nursery(1) as nursery:
+        if not nursery.confinement().secrets:
+            pytest.skip("this kernel gives runners no mount namespace")
+        runner = Runner.start(nursery, trap, Limits(), LOAD)
+        try:
+            assert told(runner, models.READS) == "notes"
+        finally:
+            runner.close()
+    assert (tmp_path / ".netrc").read_text() == "secret"  # for everybody else it is as it was
+
+
 def test_a_model_signals_nobody(runner: Runner, confinement: Confinement) -> None:
     if not confinement.files or landlock_version() < 6:
         pytest.skip("this kernel's Landlock knows no signals")

@@ -83,7 +83,7 @@ class FakeLauncher:
 class Bench:
     """A catalog between fakes."""
 
-    def __init__(self, memory_budget: int = 0, fixed: Collection[str] = ()) -> None:
+    def __init__(self, memory_budget: int = 0, fixed: Collection[str] = (), *, keep_previous: bool = True) -> None:
         self.registry, self.launcher = FakeRegistry(), FakeLauncher()
         self.settled: list[Outcome] = []
         self.catalog = Catalog(
@@ -94,6 +94,7 @@ class Bench:
             settle=self.settled.extend,
             metrics=Metrics(),
             memory_budget=memory_budget,
+            keep_previous=keep_previous,
             fixed=fixed,
         )
         self.catalog.start()
@@ -108,6 +109,17 @@ class Bench:
         """Until nothing loads, fails or is evicted any more."""
         for thread in set(threading.enumerate()) - self._others:
             thread.join(10)
+
+    def move(self, version: int, model: str = "iris") -> None:
+        """Let `production` name that version, and look until it is served."""
+        self.registry.versions[model] = version
+        for _ in range(3):
+            self.catalog.follow()
+            self.wait()
+
+    def in_memory(self) -> set[tuple[str, int]]:
+        """Which releases take work."""
+        return {deployment.key for deployment in self.launcher.launched if deployment.put([])}
 
     def ask(self, model: str = "iris") -> None:
         request = Request(model, b"[[1]]", id="r1")
@@ -155,13 +167,40 @@ def test_a_release_serves_as_soon_as_it_has_loaded_without_waiting_for_another_l
     assert bench.version_that_gets("iris") == 2
 
 
-def test_what_no_ref_leads_to_any_more_is_given_up(bench: Bench) -> None:
+def test_what_a_ref_named_before_stays_in_memory_and_what_it_named_before_that_is_given_up(bench: Bench) -> None:
     bench.load("iris")
-    bench.registry.versions["iris"] = 2
-    for _ in range(3):
-        bench.catalog.follow()
-        bench.wait()
-    assert [deployment.put([]) for deployment in bench.launcher.launched] == [False, True]
+    bench.move(2)
+    assert bench.in_memory() == {("iris", 1), ("iris", 2)}
+    bench.move(3)
+    assert bench.in_memory() == {("iris", 2), ("iris", 3)}
+    assert bench.launcher.keys() == [("iris", 1), ("iris", 2), ("iris", 3)]
+
+
+def test_to_go_back_nothing_is_loaded_and_what_it_went_back_from_is_given_up(bench: Bench) -> None:
+    bench.load("iris")
+    bench.move(2)
+    bench.registry.versions["iris"] = 1
+    bench.catalog.follow()
+    assert bench.version_that_gets("iris") == 1
+    bench.catalog.follow()
+    assert bench.in_memory() == {("iris", 1)}
+    assert bench.launcher.keys() == [("iris", 1), ("iris", 2)]
+
+
+def test_what_is_kept_to_go_back_to_is_the_first_to_go_even_if_its_model_is_to_stay() -> None:
+    bench = Bench(memory_budget=130, fixed=["iris"])
+    bench.load("iris")
+    bench.move(2)
+    assert bench.in_memory() == {("iris", 1), ("iris", 2)}
+    bench.load("other")
+    assert bench.in_memory() == {("iris", 2), ("other", 1)}
+
+
+def test_where_nothing_is_to_be_kept_what_a_ref_named_before_is_given_up() -> None:
+    bench = Bench(keep_previous=False)
+    bench.load("iris")
+    bench.move(2)
+    assert bench.in_memory() == {("iris", 2)}
 
 
 def test_a_release_whose_runner_is_just_replaced_is_not_given_up_for_one_that_does_not_load(bench: Bench) -> None:

@@ -278,10 +278,11 @@ def test_a_replica_that_lets_batches_fill_up_has_a_thread_of_its_own(bench: Make
 def test_a_defect_answers_what_was_asked_and_stops_nobody(bench: MakeBench) -> None:
     some = bench(2)
 
-    def defect(*_: object) -> None:
+    def defect() -> None:
         raise ValueError("a bug")
 
-    some.replicas[1]._observe = defect
+    some.replicas[1]._runner.outstayed = True
+    some.replicas[1]._move_out = defect
     some.ask(1)
     some.answered(1)
     assert some.settled[0].result.status is Code.INTERNAL

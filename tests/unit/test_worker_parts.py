@@ -57,6 +57,11 @@ def test_a_star_means_every_model() -> None:
     assert WorkerSettings.from_env({"PREDICTQ_MODELS": "*"}).models == ()
 
 
+def test_models_that_have_no_possible_name_are_refused_at_the_start() -> None:
+    with pytest.raises(ValidationError, match=r"'iris,wine' is not a name: .*give each model by itself"):
+        WorkerSettings.from_env({}, models=("iris,wine",))
+
+
 def test_a_setting_that_is_wrong_is_named() -> None:
     with pytest.raises(ValidationError, match="runners"):
         WorkerSettings.from_env({"PREDICTQ_RUNNERS": "none"})

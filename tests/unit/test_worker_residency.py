@@ -40,7 +40,12 @@ class Memory:
     def __init__(self, budget: int, fixed: tuple[str, ...] = ()) -> None:
         self.there: list[Deployment] = []
         self.residency = Residency(
-            budget, deployments=lambda: list(self.there), forget=self._forget, fixed=fixed, metrics=Metrics()
+            budget,
+            deployments=lambda: list(self.there),
+            forget=self._forget,
+            spare=lambda _: False,
+            fixed=fixed,
+            metrics=Metrics(),
         )
 
     def _forget(self, deployment: Deployment) -> bool:

@@ -225,15 +225,6 @@ def test_without_a_rollout_everything_passes_as_it_is() -> None:
     assert settled == outcomes
 
 
-def test_what_a_promoted_challenger_replaced_stays_warm_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    rollouts, releases, _ = following(share=1.0)
-    assert rollouts.follow(TARGET, Route(2), releases) == [("iris", 1)]
-    assert rollouts.follow(TARGET, Route(2), releases) == [("iris", 1)]
-    real = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: real() + 61)
-    assert rollouts.follow(TARGET, Route(2), releases) == []
-
-
 def test_a_challenger_that_was_stopped_is_not_kept() -> None:
     rollouts, releases, _ = following(share=1.0)
     assert rollouts.follow(TARGET, Route(1), releases) == []

@@ -4,9 +4,10 @@ import resource
 from typing import Final, NamedTuple
 
 from predictq_sandbox.landlock import landlock_version
-from predictq_sandbox.namespaces import drop_capabilities, leave_neighbours, leave_network
+from predictq_sandbox.namespaces import drop_capabilities, leave_mounts, leave_neighbours, leave_network
 from predictq_sandbox.rights import gain_no_privileges, hide
 from predictq_sandbox.seccomp import refuse_calls
+from predictq_sandbox.secrets import hide_secrets
 
 __all__ = ["Confinement", "be_alone", "confine"]
 
@@ -23,6 +24,7 @@ class Confinement(NamedTuple):
         privileges: No program it starts has more rights than itself.
         capabilities: It has none of root's.
         files: It can be denied to write any, see `deny_writing`.
+        secrets: The places where programs keep credentials are empty for it.
         processes: How many there may be at once with its children, or 0 where they cannot be counted apart.
     """
 
@@ -31,6 +33,7 @@ class Confinement(NamedTuple):
     privileges: bool
     capabilities: bool
     files: bool
+    secrets: bool
     processes: int
 
     @property
@@ -46,8 +49,10 @@ def confine() -> Confinement:
     network = leave_network()
     # Only in a user namespace of its own does it not count what else this user runs.
     processes = _lower(resource.RLIMIT_NPROC, _PROCESSES) if network else 0
+    secrets = network and leave_mounts() and hide_secrets()  # without a namespace of its own it would be for all
     privileges = gain_no_privileges()
-    return Confinement(network, refuse_calls(), privileges, drop_capabilities(), landlock_version() > 0, processes)
+    calls, capabilities, files = refuse_calls(), drop_capabilities(), landlock_version() > 0
+    return Confinement(network, calls, privileges, capabilities, files, secrets, processes)
 
 
 def be_alone() -> None:

@@ -8,8 +8,9 @@ from typing import Final
 
 from predictq_sandbox.rights import libc
 
-__all__ = ["drop_capabilities", "leave_neighbours", "leave_network"]
+__all__ = ["drop_capabilities", "leave_mounts", "leave_neighbours", "leave_network"]
 
+_CLONE_NEWNS: Final = 0x00020000
 _CLONE_NEWUSER: Final = 0x10000000
 _CLONE_NEWNET: Final = 0x40000000
 _CAPABILITY_VERSION: Final = 0x20080522
@@ -18,6 +19,11 @@ _CAPABILITY_VERSION: Final = 0x20080522
 def leave_network() -> bool:
     """Enter a network in which there is only a loopback, and it is down; whether that could be."""
     return _enter(_CLONE_NEWUSER | _CLONE_NEWNET)
+
+
+def leave_mounts() -> bool:
+    """See the files that others see, and mount over them unseen by others; needs a user namespace of one's own."""
+    return int(libc.unshare(_CLONE_NEWNS)) == 0
 
 
 def leave_neighbours() -> bool:

@@ -21,6 +21,7 @@ from predictq_worker.complaints import trouble
 from predictq_worker.deployment import Deployment, State
 from predictq_worker.deployments import Deployments
 from predictq_worker.metrics import Metrics
+from predictq_worker.predecessors import Predecessors
 from predictq_worker.rollouts import Recreations, Rollouts
 from predictq_worker.runner import ReleaseRefused
 from predictq_worker.work import Work, by, failure
@@ -44,6 +45,7 @@ class Catalog:
         settle: Callable[[Sequence[Outcome]], None],
         metrics: Metrics,
         memory_budget: int,
+        keep_previous: bool,
         fixed: Collection[str] = (),
     ) -> None:
         self._registry = registry
@@ -53,6 +55,7 @@ class Catalog:
         self._metrics = metrics
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
+        self._predecessors = Predecessors(keep=keep_previous)
         self._cold = ColdRoutes(self._open_route)
         self._deployments = Deployments(
             self,
@@ -162,6 +165,7 @@ class Catalog:
                 wanted.update(self._follow(target, current, route))
         with self._lock:
             wanted.update(deployment.key for deployment in self._routes.values())
+            wanted.update(self._predecessors.releases)
             self._deployments.drop_all_but(wanted)
         self._deployments.look()
 
@@ -204,6 +208,13 @@ class Catalog:
         for target in [target for target, route in self._routes.items() if route is deployment]:
             del self._routes[target]
 
+    def spare(self, deployment: Deployment) -> bool:
+        """As `Owner.spare`."""
+        if deployment.key not in self._predecessors.releases or self._rollouts.tries(*deployment.key):
+            return False
+        with self._lock:
+            return all(route is not deployment for route in self._routes.values())
+
     def hold(self, model: str, version: int) -> Deployment:
         """As `Releases.hold`: on trial, so where it harms no other."""
         return self._deployments.get(model, version, alone=True)
@@ -233,6 +244,7 @@ class Catalog:
 
     def _lead(self, target: Target, deployment: Deployment, old: int = 0) -> None:
         self._routes[target] = deployment
+        self._predecessors.moved(target, old, deployment.version)
         self._metrics.swapped(target.model)
         _logger.info("swapped", extra={**target._asdict(), "old": old, "version": deployment.version})
 

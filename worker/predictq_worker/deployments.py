@@ -41,6 +41,10 @@ class Owner(Protocol):
         """Let nothing lead to it any more. Called under the lock."""
         ...
 
+    def spare(self, deployment: Deployment) -> bool:
+        """Whether nothing leads to it: it is kept only in case somebody goes back to it."""
+        ...
+
 
 class Deployments:
     """Those that load, serve or answer their last requests, by model and version."""
@@ -66,7 +70,12 @@ class Deployments:
         self._all: Final[dict[tuple[str, int], Deployment]] = {}
         self._loads: Final = Loads(self._load)
         self._residency: Final = Residency(
-            memory_budget, deployments=self._known, forget=self._give_up, fixed=fixed, metrics=metrics
+            memory_budget,
+            deployments=self._known,
+            forget=self._give_up,
+            spare=owner.spare,
+            fixed=fixed,
+            metrics=metrics,
         )
         self._stopped = False
 

@@ -27,19 +27,23 @@ class Residency:
     What a release holds is what its runners share with nobody, and so what comes back when they end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that it needs to know of what it does not own, by name
         self,
         budget: int,
         *,
         deployments: Callable[[], Sequence[Deployment]],
         forget: Callable[[Deployment], bool],
+        spare: Callable[[Deployment], bool],
         fixed: Collection[str],
         metrics: Metrics,
     ) -> None:
-        """`budget` in bytes; 0: any. `fixed`: models that never go. `forget`: let no more work come; False if gone."""
+        """`budget` in bytes; 0: any. `fixed`: models that never go. `forget`: let no more work come; False if gone.
+        `spare`: whether it is there only in case somebody goes back to it.
+        """
         self._budget: Final = budget
         self._deployments: Final = deployments
         self._forget: Final = forget
+        self._spare: Final = spare
         self._fixed: Final = frozenset(fixed)
         self._metrics: Final = metrics
         self._making_room: Final = threading.Lock()
@@ -60,8 +64,7 @@ class Residency:
         worked = [d for d in self._deployments() if d.state is State.SERVING and d.last_used > d.measured]
         for deployment in sorted(worked, key=lambda deployment: deployment.measured)[:_AT_A_LOOK]:
             self._sizes[deployment.model] = deployment.measure()
-        if worked:
-            self._make_room("")
+        self._make_room("")
 
     def resident(self) -> dict[str, int]:
         """The models in memory, with the bytes that their runners held when they were last measured."""
@@ -88,11 +91,14 @@ class Residency:
                 _logger.info("evicted", extra=about)
 
     def _victim(self, newcomer: str) -> Deployment | None:
-        """Who goes, and gets no more work. Not what serves until the newcomer of the same model does."""
+        """Who goes, and gets no more work: first what is kept in case somebody goes back to it. Not what serves until
+        the newcomer of the same model does.
+        """
         end = time.monotonic() + _PATIENCE
         while True:
             unwanted = {*self._fixed, newcomer}
-            others = [d for d in self._deployments() if d.state is State.SERVING and d.model not in unwanted]
+            serving = [d for d in self._deployments() if d.state is State.SERVING]
+            others = [d for d in serving if self._spare(d)] or [d for d in serving if d.model not in unwanted]
             if not others:
                 return None
             idle = [deployment for deployment in others if deployment.idle]

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from predictq_broker import DEFAULT_URL, Survives
+from predictq_broker import DEFAULT_URL, InvalidName, Survives
+from predictq_broker.names import check_name
 
 __all__ = ["ENV_PREFIX", "WorkerSettings"]
 
@@ -55,6 +56,7 @@ class WorkerSettings(BaseModel):
         grace: Seconds that running batches get after SIGTERM.
         memory_budget: Bytes of memory that releases may hold together, as measured, or such as `4g`; 0: half of what
             the machine, or this container, may use.
+        keep_previous: What an alias named before stays in memory while there is room, so that a rollback loads nothing.
         share_below: Releases whose files have up to so many bytes, or such as `256k`, share a process; 0: none does.
         runner_memory: Bytes that each process of a runner may hold for itself; 0: as `memory_budget`.
         runner_cpus: Processors that a runner may use; 0: all.
@@ -90,6 +92,7 @@ class WorkerSettings(BaseModel):
     follow_interval: Annotated[float, Field(gt=0)] = 0.5
     grace: Seconds = 25.0
     memory_budget: Size = 0
+    keep_previous: bool = True
     share_below: Size = 0
     runner_memory: Size = 0
     runner_cpus: Annotated[int, Field(ge=0)] = 0
@@ -111,7 +114,12 @@ class WorkerSettings(BaseModel):
     @field_validator("models")
     @classmethod
     def _any(cls, models: tuple[str, ...]) -> tuple[str, ...]:
-        """`*` is every model, which is what naming none means."""
+        """`*` is every model, which is what naming none means. What is no name would be waited for in vain."""
+        for model in () if "*" in models else models:
+            try:
+                check_name("model", model)
+            except InvalidName as error:
+                raise ValueError(f"{error}; give each model by itself") from error
         return () if "*" in models else models
 
     @field_validator("allow_unsigned")

@@ -91,6 +91,7 @@ class Worker:
             settle=self._settler.put,
             metrics=self.metrics,
             memory_budget=settings.memory_budget or default_budget(),
+            keep_previous=settings.keep_previous,
             fixed=settings.models,
         )
         self._follower = Follower(registry, self._broker, self._catalog, settings.models, settings.follow_interval)

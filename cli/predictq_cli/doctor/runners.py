@@ -33,6 +33,8 @@ def look_at_runners() -> Iterator[Finding]:
         yield fine(_PART, f"a model reaches nobody: {' and '.join(ways)}")
         if had["files"]:
             yield fine(_PART, "a model writes no file but temporary ones of its own")
+        if had["secrets"]:
+            yield fine(_PART, "a model reads no files of credentials in their usual places")
     else:
         do = "give workers a container without a way out, or a kernel with user namespaces or seccomp"
         yield remarkable(_PART, "a model can reach the network: this kernel refuses every way to deny it", do)

@@ -64,17 +64,25 @@ def _selected(sample: Sample, fitted: tuple[str, ...] | None, width: int | None)
     if fitted and sample.names is None and len(sample.rows[0]) == len(fitted):
         return sample._replace(names=fitted)
     if fitted and sample.names is not None:
-        missing = [name for name in fitted if name not in sample.names]
-        if missing:
-            raise InvalidRelease(f"the sample has no column {missing[0]!r}, which the model was fitted with")
-        places = [sample.names.index(name) for name in fitted]
-        return sample._replace(names=fitted, rows=[[row[place] for place in places] for row in sample.rows])
+        places = _places(fitted, sample.names)
+        names = tuple(sample.names[place] for place in places)
+        return sample._replace(names=names, rows=[[row[place] for place in places] for row in sample.rows])
     expected = len(fitted) if fitted else width
     if expected is not None and len(sample.rows[0]) != expected:
         raise InvalidRelease(
             f"the sample has {len(sample.rows[0])} columns, the model was fitted with {expected}: give only those"
         )
     return sample
+
+
+def _places(fitted: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Where in `names` each column is that the model was fitted with; LightGBM keeps `_` for each blank in a name."""
+    found = {name.replace(" ", "_"): place for place, name in enumerate(names)}
+    found |= {name: place for place, name in enumerate(names)}
+    missing = [name for name in fitted if name not in found]
+    if missing:
+        raise InvalidRelease(f"the sample has no column {missing[0]!r}, which the model was fitted with")
+    return [found[name] for name in fitted]
 
 
 def _as_sent(sample: Sample, signature: Signature) -> list[Any]:
@@ -103,12 +111,20 @@ def _from_estimator(estimator: object) -> Signature:
 
 def _fitted_names(estimator: object) -> tuple[str, ...] | None:
     names = getattr(estimator, "feature_names_in_", None)
-    return None if names is None else tuple(map(str, names))
+    if names is None:
+        names = _names_in_catboost(estimator)
+        numbered = names == [str(place) for place in range(len(names))]  # what CatBoost calls those without names
+        return None if numbered else tuple(names)
+    return tuple(map(str, names))
 
 
 def _fitted_width(estimator: object) -> int | None:
     width = getattr(estimator, "n_features_in_", None)
-    return None if width is None else int(width)
+    return int(width or len(_names_in_catboost(estimator))) or None  # of an unpickled CatBoost model it is 0
+
+
+def _names_in_catboost(estimator: object) -> list[str]:
+    return list(getattr(estimator, "feature_names_", None) or ())
 
 
 def _fitted_without_names(estimator: object) -> bool:

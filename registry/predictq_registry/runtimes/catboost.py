@@ -51,11 +51,11 @@ class CatBoost(Runtime):
 
 
 class _Model:
-    """CatBoost's model; it knows how many columns it takes, which CatBoost forgets."""
+    """CatBoost's model; it knows which columns it takes, which CatBoost forgets."""
 
     def __init__(self, model: Any) -> None:  # noqa: ANN401  CatBoost ships no types
         self._model = model
-        self.n_features_in_ = len(model.feature_names_)
+        self.feature_names_: list[str] = model.feature_names_
 
     def predict(self, rows: object) -> object:
         """One value a row."""

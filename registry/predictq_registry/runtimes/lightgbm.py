@@ -46,11 +46,13 @@ class LightGBM(Runtime):
 
 
 class _Model:
-    """A booster whose raw answer is the prediction."""
+    """A booster whose raw answer is the prediction; it takes columns by place, so it says which is where."""
 
     def __init__(self, booster: Any) -> None:  # noqa: ANN401  LightGBM's types say little
         self._booster = booster
         self.n_features_in_ = int(booster.num_feature())
+        names: list[str] = booster.feature_name()
+        self.feature_names_in_ = None if names == [f"Column_{place}" for place in range(len(names))] else names
 
     def predict(self, rows: object) -> object:
         """One number a row."""

@@ -33,10 +33,17 @@ def convert(model: object, learnt: Learnt) -> list[bytes]:
         try:
             graphs.append(_graph(model, learnt.signature, types))
         except Exception as error:  # noqa: BLE001  a converter raises whatever it meets; it is told below
-            reasons.append(f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}")
+            reasons.append(f"{type(error).__name__}: {_first_sentence(error)}")
     if not graphs:
         raise InvalidRelease(f"skl2onnx cannot convert a {type(model).__name__}: {reasons[0]}")
     return graphs
+
+
+def _first_sentence(error: Exception) -> str:
+    """What is wrong, without what skl2onnx advises then: its own issue tracker."""
+    text = " ".join(str(error).split()).partition(" You may raise an issue at ")[0]
+    text = text.partition(" It usually means the pipeline ")[0].rstrip(".")
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _types(*, doubles: bool) -> dict[str, Any]:
@@ -65,7 +72,8 @@ def _graph(model: object, signature: Signature, types: dict[str, Any]) -> bytes:
             try:
                 return _converted(model, _columns(signature, types))
             except Exception as error:  # noqa: BLE001  as above
-                raise ValueError(f"{whole}; and with an input for each column: {error}") from whole
+                sentences = dict.fromkeys(map(_first_sentence, (whole, error)))
+                raise ValueError("; and with an input for each column: ".join(sentences)) from whole
 
 
 def _converted(model: object, inputs: list[tuple[str, Any]]) -> bytes:

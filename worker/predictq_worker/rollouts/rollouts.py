@@ -22,8 +22,6 @@ from predictq_worker.work import SHADOW, Work
 __all__ = ["Releases", "Rollouts"]
 
 _logger = logging.getLogger(__name__)
-_WARM: Final = 60.0
-"""Seconds for which the champion of a promoted challenger stays in memory."""
 _LOOK: Final = 0.5
 """Seconds between two looks at what is to be said."""
 
@@ -70,7 +68,6 @@ class Rollouts:
         self._patience: Final = patience
         self.feedback: Final = Feedback(registry, worker, settle)
         self._splits: dict[Target, Split] = {}
-        self._replaced: dict[Target, tuple[tuple[str, int], float]] = {}
         self._used = False
         self._releases: Releases | None = None
         self._stop = threading.Event()
@@ -137,11 +134,9 @@ class Rollouts:
         rollout, split = route.rollout, self._splits.get(target)
         if split is not None and (rollout is None or rollout.began != split.rollout.began):
             self._end(split, releases)
-            if route.version == split.rollout.version:
-                self._replaced[target] = (target.model, split.champion), time.monotonic() + _WARM
             split = None
         if rollout is None or rollout.strategy == "recreate":
-            return self._still_warm(target)
+            return []
         if split is None:
             self._used = True
             split = self._splits[target] = Split(target, route.version, rollout, self.worker, self._room)
@@ -154,15 +149,9 @@ class Rollouts:
             split.trouble = str(error)
         return [(target.model, rollout.version)]
 
-    def _still_warm(self, target: Target) -> list[tuple[str, int]]:
-        """What was replaced a moment ago, so that going back needs no loading; what needs its memory still gets it."""
-        replaced, until = self._replaced.get(target, (None, 0.0))
-        if replaced is None:
-            return []
-        if time.monotonic() < until:
-            return [replaced]
-        del self._replaced[target]
-        return []
+    def tries(self, model: str, version: int) -> bool:
+        """Whether that release is rolled out."""
+        return any(s.target.model == model and s.rollout.version == version for s in list(self._splits.values()))
 
     def _end(self, split: Split, releases: Releases) -> None:
         """Not ours any more: what still waits for the challenger goes to what serves now."""
