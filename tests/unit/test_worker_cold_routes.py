@@ -149,6 +149,7 @@ class Bench:
             settle=self.settled.extend,
             metrics=Metrics(),
             memory_budget=0,
+            keep_previous=False,
         )
         self.catalog.start()
 

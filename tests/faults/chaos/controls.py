@@ -116,15 +116,15 @@ def _ack_first() -> None:
 
 def _mixed_answers() -> None:
     """Each request of a batch gets its neighbour's answer."""
-    from predictq_worker.replica import Replica
+    from predictq_worker.answers import Answers
 
-    safe = Replica._outcomes
+    safe = Answers.of
 
     def unsafe(self: Any, batch: Any, predicted: Any, started: float) -> Any:
         outputs = predicted.outputs
         return safe(self, batch, predicted._replace(outputs=[*outputs[1:], *outputs[:1]]), started)
 
-    _replace(Replica, "_outcomes", unsafe)
+    _replace(Answers, "of", unsafe)
 
 
 CONTROLS: Final = {
