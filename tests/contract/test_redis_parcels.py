@@ -111,3 +111,16 @@ def test_answers_of_one_call_are_published_in_its_order_whether_their_requests_c
     consumer.settle([answer(first), answer(alone), answer(second)])
     entries = raw.xrange("predictq:{iris}:results:q")
     assert [fields[b"id"] for _, fields in entries] == [b"pair-1", b"alone", b"pair-2"]
+
+
+def test_they_are_in_order_though_the_server_knows_only_one_of_the_scripts(
+    broker: Broker, consumer: Consumer, raw: "redis.Redis"
+) -> None:
+    broker.send([ask("pair-1", reply_to="q"), ask("pair-2", reply_to="q")], first=True)
+    send(broker, ask("alone-1", reply_to="q"), ask("alone-2", reply_to="q"))
+    first, second, *alone = receive(consumer)
+    raw.script_flush()
+    consumer.settle([answer(alone[0])])
+    consumer.settle([answer(first), answer(alone[1]), answer(second)])
+    entries = raw.xrange("predictq:{iris}:results:q")
+    assert [fields[b"id"] for _, fields in entries] == [b"alone-1", b"pair-1", b"alone-2", b"pair-2"]

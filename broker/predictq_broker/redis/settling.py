@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, groupby
+from itertools import chain, groupby, zip_longest
 from typing import Any, NamedTuple
 
 from predictq_broker.failpoints import reached
@@ -49,20 +49,26 @@ class Settling:
         self._leased = leased
 
     def settle(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Those of the outcomes that were settled: the others are no longer ours."""
+        """Those of the outcomes that were settled: the others are no longer ours.
+
+        Of each model one step goes at a time: one that finds its script unknown comes again, after those beside it.
+        """
         by_owner: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
         for part in self._held(outcomes):
             by_owner[part.owner].append(part)
-        asked: list[_Asked] = []
+        by_model: defaultdict[str, list[_Asked]] = defaultdict(list)
         for (model, consumer), ours in by_owner.items():
             for in_parcels, some in groupby(ours, key=_is_parcel):  # in order, as they are to be published
                 settle = self._parts_step if in_parcels else self._alone_step
-                asked.append(settle(Keys.of(model), consumer, list(some)))
+                by_model[model].append(settle(Keys.of(model), consumer, list(some)))
+        settled: list[Outcome] = []
         with self._where.trying("settle"):
-            return self._settled(asked)
+            for together in zip_longest(*by_model.values()):
+                settled += self._settled([some for some in together if some is not None])
+        return settled
 
     def _settled(self, asked: Sequence[_Asked]) -> list[Outcome]:
-        """All in few round trips, however many models they are of; an error of one is raised when all were told."""
+        """All in few round trips, though each is of another model; an error of one is raised when all were told."""
         replies = run(self._where, [some.step for some in asked])
         reached("mid_settle")
         settled: list[Outcome] = []
