@@ -53,16 +53,29 @@ class Post:
             first: As in `Broker.send`.
         """
         try:
-            for model in expecting:
-                if model not in self._expected:
-                    self._inbox.expect(model)
-                    self._expected.add(model)
+            unexpected = {model: error for model in expecting if (error := self._expect(model)) is not None}
+            if unexpected:
+                return [self._offer_one(batch, unexpected.get(batch[0].model), first=first) for batch in batches]
             return [_offered(told) for told in self._broker.send_each(batches, first=first)]
         except BrokerError as error:
             return [_offered(error)] * len(batches)
         except Exception as error:  # noqa: BLE001  whatever it is, callers must hear of it and the thread must live
             _log.exception("handing in requests for %d models failed", len(batches))
             return [Denied(Internal, f"the broker's client failed: {error!r}; please report it")] * len(batches)
+
+    def _expect(self, model: str) -> BrokerError | None:
+        """Have the inbox expect results from it; why it does not."""
+        if model not in self._expected:
+            try:
+                self._inbox.expect(model)
+            except BrokerError as error:
+                return error
+            self._expected.add(model)
+        return None
+
+    def _offer_one(self, batch: Sequence[Request], error: BrokerError | None, *, first: bool) -> Offered:
+        """Apart from the others, of which the inbox expects no results: that is none of this one's trouble."""
+        return _offered(self._broker.send_each([batch], first=first)[0] if error is None else error)
 
     def withdraw(self, model: str, ids: Sequence[str]) -> None:
         """Ask the broker to forget requests nobody waits for; if it does not hear, they run for nothing."""

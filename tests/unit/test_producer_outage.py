@@ -11,7 +11,8 @@ from fakes import FakeBroker, When
 
 from predictq import AsyncClient, Client, DeadlineExceeded, Settings, Unavailable
 from predictq.blocking import FutureCall
-from predictq_broker import BrokerRefused, BrokerUnavailable, Request
+from predictq.post import Denied, Judged, Post
+from predictq_broker import BrokerRefused, BrokerUnavailable, Request, Verdict
 
 
 @pytest.fixture
@@ -33,6 +34,14 @@ def test_a_request_offered_again_after_a_fault_runs_once(when: When, broker: Fak
     assert len(worker.answered) == 1
     assert len({request.id for sent in broker.sent for request in sent}) == 1
     assert len(broker.sent) == 3 or (when == "after" and len(broker.sent) < 3)  # the answer may come first
+
+
+def test_an_inbox_that_may_expect_nothing_of_one_model_costs_the_requests_of_no_other(broker: FakeBroker) -> None:
+    broker.fail("expect", error=BrokerRefused("not for you"))
+    batches = [[Request(model, b"[[1]]", "a")] for model in ("iris", "digits")]
+    refused, stored = Post(broker, broker.inbox()).offer(batches, expecting=["iris", "digits"], first=True)
+    assert isinstance(refused, Denied)
+    assert stored == Judged([Verdict.ACCEPTED])
 
 
 def test_submit_waits_for_the_verdict_through_an_outage(broker: FakeBroker, client: Client) -> None:
