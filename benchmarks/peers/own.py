@@ -17,27 +17,31 @@ from predictq import AsyncClient, Client, Prediction, PredictqError
 MODEL = "bench"
 
 
-class Asynchronous(Tasks):
-    """`AsyncClient.ask`, a future for each request."""
+class Asynchronous:
+    """`AsyncClient.ask`, a future for each request; the oldest is awaited, and with it come those behind it."""
 
     async def open(self) -> None:
         """It connects when it is first used."""
         self._client = AsyncClient(broker())
-
-    def model(self) -> str:
-        """The model that the next request is for."""
-        return MODEL
+        self._asked: deque[tuple[int, asyncio.Future[Prediction]]] = deque()
 
     async def send(self, asked: Sequence[Asked]) -> None:
-        """Ask for each; who receives is woken when the first has been answered."""
-        for number, row in asked:
-            future = self._client.ask(self.model(), [row], timeout=120.0)
-            future.add_done_callback(partial(self._ended, number))
+        """Ask for each."""
+        self._asked.extend([(number, self._client.ask(MODEL, [row], timeout=120.0)) for number, row in asked])
         await asyncio.sleep(0)
 
-    def _ended(self, number: int, future: "asyncio.Future[Prediction]") -> None:
-        error = future.exception()
-        self.done(number, Failed(f"{type(error).__name__}: {error}") if error else future.result().outputs[0])
+    async def receive(self, wait: float) -> Sequence[Answer]:
+        """What has come up to the first that has not."""
+        asked = self._asked
+        if not asked:
+            await asyncio.sleep(wait)
+        elif not asked[0][1].done():
+            await asyncio.wait((asked[0][1],), timeout=wait)
+        answers: list[Answer] = []
+        while asked and asked[0][1].done():
+            number, future = asked.popleft()
+            answers.append((number, _label(future)))
+        return answers
 
     async def more(self, count: int) -> int:
         """Connect so many clients more, each with an inbox of its own; for what they cost."""
@@ -47,25 +51,40 @@ class Asynchronous(Tasks):
 
     async def close(self) -> None:
         """Disconnect."""
-        await super().close()
         await self._client.close()
 
 
-class Popular(Asynchronous):
-    """As `Asynchronous`; each request is for one of many models, Zipf-like: the n-th as often as 1/n of the first."""
+class Popular(Tasks):
+    """Each request is for one of many models: the n-th 1/n as often as the first. They end in any order."""
 
     async def open(self) -> None:
-        """As many as have been published."""
-        await super().open()
+        """As many models as have been published."""
+        self._client = AsyncClient(broker())
         count = models()
         weights = list(itertools.accumulate(1 / (place + 1) for place in range(count)))
         chance = random.Random(11)  # noqa: S311  no secret
         names = [f"{MODEL}-{place}" for place in range(count)]
         self._names = itertools.cycle(chance.choices(names, cum_weights=weights, k=100_000))
 
-    def model(self) -> str:
-        """As often as its place in the list says."""
-        return next(self._names)
+    async def send(self, asked: Sequence[Asked]) -> None:
+        """Ask for each; who receives is woken when the first has been answered."""
+        for number, row in asked:
+            future = self._client.ask(next(self._names), [row], timeout=120.0)
+            future.add_done_callback(partial(self._ended, number))
+        await asyncio.sleep(0)
+
+    def _ended(self, number: int, future: "asyncio.Future[Prediction]") -> None:
+        self.done(number, _label(future))
+
+    async def close(self) -> None:
+        """Disconnect."""
+        await super().close()
+        await self._client.close()
+
+
+def _label(future: "asyncio.Future[Prediction]") -> Any:  # noqa: ANN401  as `load.client.Answer` has it
+    error = future.exception()
+    return Failed(f"{type(error).__name__}: {error}") if error else future.result().outputs[0]
 
 
 class Blocking:
