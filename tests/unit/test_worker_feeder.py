@@ -234,7 +234,7 @@ def test_a_process_that_ended_while_nobody_asked_is_replaced_before_anybody_does
 
 def test_one_that_kept_others_waiting_leaves_and_the_others_stay(bench: MakeBench) -> None:
     some = bench(2)
-    runner: Any = some.replicas[0]._runner
+    runner: Any = some.replicas[0]._supervisor.runner
     runner.outstayed = True
     some.ask(0, 1)
     assert some.answered(2) == {"m0": b"0", "m1": b"1"}
@@ -281,8 +281,8 @@ def test_a_defect_answers_what_was_asked_and_stops_nobody(bench: MakeBench) -> N
     def defect() -> None:
         raise ValueError("a bug")
 
-    some.replicas[1]._runner.outstayed = True
-    some.replicas[1]._move_out = defect
+    some.replicas[1]._supervisor.runner.outstayed = True
+    some.replicas[1]._supervisor.move_out = defect
     some.ask(1)
     some.answered(1)
     assert some.settled[0].result.status is Code.INTERNAL
@@ -313,7 +313,7 @@ def test_without_a_thread_to_be_had_a_release_in_trouble_says_so_and_is_tried_ag
     bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = bench(2)
-    runner: Any = some.replicas[1]._runner
+    runner: Any = some.replicas[1]._supervisor.runner
     runner.suspect = True
     with monkeypatch.context() as patched:
 

@@ -13,7 +13,8 @@ from predictq_worker.answers import Answers
 from predictq_worker.batcher import Batch, Batcher
 from predictq_worker.feeder import Feeder
 from predictq_worker.feeding import Turn
-from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, RunnerGone, give_way
+from predictq_worker.runner import Predicted, ReleaseRefused, Runner, RunnerDied, RunnerGone
+from predictq_worker.supervisor import StartRunner, Supervisor
 from predictq_worker.work import ON_TRIAL, Work
 
 __all__ = ["Replica"]
@@ -25,7 +26,6 @@ _LOOK = 0.25
 _LOOK_SHARED = 5.0
 """The same where there may be thousands, all of which are loaded anew if their process ends."""
 
-StartRunner = Callable[[], Runner]
 Settle = Callable[[list[Outcome]], None]
 Observe = Callable[[Manifest, int, float], None]
 _NO_BATCH = Batch("", "", [], [])
@@ -61,16 +61,13 @@ class Replica:
     ) -> None:
         self._manifest = manifest
         self._answers = Answers(manifest, manifest.digest)
-        self._runner: Runner | None = runner
-        self._start_runner = start_runner
+        self._supervisor = Supervisor(manifest, runner, start_runner, restarted)
         self.batcher = batcher
         self._feeder = None if batcher.lets_fill else feeder  # it does not wait
         self._settle = settle
         self._observe = observe
-        self._restarted = restarted
         self._max_losses = max_losses
         self._timeout = predict_timeout
-        self._killed = threading.Event()
         self._ran: list[_Ran] = []
         self.busy = False
         """Whether a batch runs."""
@@ -88,35 +85,24 @@ class Replica:
     @property
     def alive(self) -> bool:
         """Whether there is a runner that can answer."""
-        runner = self._runner
-        return not self._ended.is_set() and runner is not None and runner.alive
+        return not self._ended.is_set() and self._supervisor.alive
 
     @property
     def may_join(self) -> bool:
         """As `Fed.may_join`."""
-        runner = self._runner
-        return runner is not None and runner.may_join and not self._killed.is_set()
+        return self._supervisor.may_join
 
     def memory(self) -> int:
         """Bytes the runner shares with nobody."""
-        runner = self._runner
-        return runner.memory() if runner is not None and runner.alive else 0
+        return self._supervisor.memory()
 
     def give_way(self) -> None:
-        """Let the runner use only such time of the processors as nobody else wants; it can never be taken back.
-
-        One that shares its process goes on as the others there do.
-        """
-        runner = self._runner
-        if runner is not None and runner.alive and not runner.shared:
-            give_way(runner.pid)
+        """As `Supervisor.give_way`."""
+        self._supervisor.give_way()
 
     def kill(self) -> None:
-        """End the runner now; whoever it was working for is not answered by it, and not suspected either."""
-        self._killed.set()
-        runner = self._runner
-        if runner is not None:
-            runner.close(grace=0.0)
+        """As `Supervisor.kill`."""
+        self._supervisor.kill()
 
     # ── alone, in a thread of its own ──
 
@@ -139,8 +125,7 @@ class Replica:
                 self.end()
 
     def _look(self) -> float:
-        runner = self._runner
-        return _LOOK_SHARED if runner is not None and runner.shared else _LOOK
+        return _LOOK_SHARED if self._supervisor.shared else _LOOK
 
     def _joined(self) -> bool:
         """Whether a feeder has taken it on; then nothing here is ours any more."""
@@ -152,7 +137,7 @@ class Replica:
     def _serve(self, batch: Batch, death: RunnerDied | None) -> None:
         self.busy = bool(batch.works)
         if death is None:
-            self._replace_if_dead()
+            self._supervisor.replace_if_dead()
         if outcomes := self._answer(batch, death):
             self._settle(outcomes)
         self._count()
@@ -172,7 +157,7 @@ class Replica:
 
     def begin(self, batch: Batch) -> Turn | None:
         """As `Fed.begin`."""
-        runner = self._runner
+        runner = self._supervisor.runner
         if runner is None:
             return None
         self.busy = bool(batch.works)
@@ -214,32 +199,19 @@ class Replica:
     def end(self) -> None:
         """As `Fed.end`: the runner goes, and nobody feeds it any more."""
         try:
-            if self._runner is not None:
-                self._runner.close(grace=1.0)
+            self._supervisor.close(grace=1.0)
         finally:
             self._ended.set()
 
     # ── what both do ──
 
-    def _replace_if_dead(self) -> None:
-        """A runner that died while it was idle is replaced before anybody misses it, and nobody is suspected."""
-        if self._killed.is_set() or (self._runner is not None and self._runner.alive):
-            return
-        if self._runner is not None:
-            self._mourn("it died while it was idle", held=0)
-        try:
-            self._living_runner()
-        except (RunnerDied, ReleaseRefused) as trouble:
-            about = {"model": self._manifest.model, "version": self._manifest.version, "why": str(trouble)}
-            _logger.warning("cannot start a runner yet", extra=about)
-
     def _predict(self, batch: Batch) -> list[Outcome]:
-        if self._killed.is_set():
+        if self._supervisor.killed:
             return []
         started = time.monotonic()
         bodies = [work.delivery.request.body for work in batch.works]
         try:
-            runner = self._living_runner()
+            runner = self._supervisor.living()
         except (RunnerDied, ReleaseRefused) as trouble:
             sentence = f"the release no longer starts: {trouble}; ask again, or roll it back"
             return [self._answers.failure(work, Code.MODEL_UNAVAILABLE, sentence) for work in batch.works]
@@ -257,7 +229,7 @@ class Replica:
     ) -> list[Outcome]:
         self._ran.append(_Ran(batch.works, took, predicted.seconds))
         if runner.outstayed:
-            self._move_out()
+            self._supervisor.move_out()
         return self._answers.of(batch, predicted, started)
 
     def _count(self) -> None:
@@ -273,37 +245,16 @@ class Replica:
 
     def _after(self, batch: Batch, death: RunnerDied) -> list[Outcome]:
         """The process died of this batch, or ended before it came to it, for whatever another release there did."""
-        if self._killed.is_set():
+        if self._supervisor.killed:
             return []
         if not isinstance(death, RunnerGone):
             return self._after_death(batch.works, str(death))
-        self._mourn(f"the process that it shared ended: {death}", held=0)
+        self._supervisor.mourn(f"the process that it shared ended: {death}", held=0)
         return self._predict(batch)
-
-    def _move_out(self) -> None:
-        """The next runner has a process of its own."""
-        about = {"model": self._manifest.model, "version": self._manifest.version}
-        _logger.info("a release gets a process of its own", extra={**about, "why": "it kept others waiting"})
-        if self._runner is not None:
-            self._runner.close()
-            self._runner = None
-
-    def _living_runner(self) -> Runner:
-        """The runner, or a new one."""
-        self._runner = self._runner or self._start_runner()
-        return self._runner
-
-    def _mourn(self, why: str, held: int) -> None:
-        about = {"model": self._manifest.model, "version": self._manifest.version, "why": why, "held": held}
-        _logger.warning("a runner died", extra=about)
-        self._restarted(self._manifest.model)
-        if self._runner is not None:
-            self._runner.close(grace=0.0)
-            self._runner = None
 
     def _after_death(self, works: list[Work], why: str) -> list[Outcome]:
         """Try those it held again, each alone; set aside who has cost too many runners."""
-        self._mourn(why, held=len(works))
+        self._supervisor.mourn(why, held=len(works))
         suspects = [work._replace(deaths=work.deaths + 1) for work in works]
         again = [work for work in suspects if work.losses < self._may_lose(work)]
         dead = [work for work in suspects if work.losses >= self._may_lose(work)]
