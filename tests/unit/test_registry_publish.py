@@ -53,6 +53,17 @@ def test_a_release_can_be_published_found_loaded_and_called(url: str) -> None:
     assert outputs.tolist() == ["a"]
 
 
+def test_a_registry_that_is_told_no_place_takes_the_one_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREDICTQ_REGISTRY_URL", str(tmp_path / "elsewhere"))
+    Registry().publish("iris", model(), sample=ROWS)
+    assert Registry(str(tmp_path / "elsewhere")).models() == ["iris"]
+    monkeypatch.setenv("PREDICTQ_REGISTRY_URL", "")
+    assert Registry().url == "predictq-models"
+
+
 def test_a_manifest_says_everything_about_the_release(tmp_path: Path) -> None:
     registry = Registry(str(tmp_path))
     manifest = registry.publish("iris", model(), sample=ROWS, metrics={"accuracy": 0.9}, author="ada", note="why")

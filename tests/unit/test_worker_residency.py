@@ -54,9 +54,7 @@ class Memory:
         self.there.remove(deployment)
         return True
 
-    def load(
-        self, model: str, size: int, meanwhile: Callable[[], object] = lambda: None, *, files: int = 0
-    ) -> Holder:
+    def load(self, model: str, size: int, meanwhile: Callable[[], object] = lambda: None, *, files: int = 0) -> Holder:
         deployment, holder = Deployment(model, 1, Batcher(BatchLimits(10, 1 << 20, 0.0))), Holder(size)
         self.there.append(deployment)
         self.residency.expect(deployment)
