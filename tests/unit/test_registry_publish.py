@@ -107,6 +107,16 @@ def test_a_manifest_that_is_not_one_is_refused(old: bytes, new: bytes, sentence:
         Manifest.read(data.replace(old, new, 1))
 
 
+def test_a_manifest_that_was_damaged_is_told_by_its_place(tmp_path: Path) -> None:
+    registry = Registry(str(tmp_path))
+    registry.publish("iris", model())
+    stored = tmp_path / "iris/releases/1/manifest.json"
+    stored.chmod(0o600)
+    stored.write_text("{")
+    with pytest.raises(InvalidRelease, match=r"'iris/releases/1/manifest\.json' in the registry: not a manifest"):
+        registry.fetch("iris", 1)
+
+
 def test_a_manifest_of_immoderate_size_is_not_parsed() -> None:
     with pytest.raises(InvalidRelease, match="at most 16777216 are read"):
         Manifest.read(b" " * (16 << 20) + b"{}")
