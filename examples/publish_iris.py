@@ -3,17 +3,15 @@
 As skops, which runs no code when it is loaded: workers take it from anybody, so none of them needs to know a key.
 """
 
-import os
-
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from predictq_registry import DEFAULT_URL, Registry
+from predictq_registry import Registry
 
 
 def main() -> None:
     """Find a release in production, or fit and publish one."""
-    registry = Registry(os.environ.get("PREDICTQ_REGISTRY_URL", DEFAULT_URL))
+    registry = Registry()
     version = registry.aliases("iris").table.get("production")
     if version is not None:
         print(f"iris version {version} is in production")

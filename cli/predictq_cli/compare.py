@@ -47,6 +47,7 @@ def compare(
 def _found(store: Registry, model: str, began: int) -> Comparison:
     from predictq_registry import together
 
+    store.versions(model)  # says so if there is no such model
     which = began or store.newest_rollout(model)
     found = together(store.observations(model, which).read()).comparison
     if not found.compared:

@@ -42,6 +42,7 @@ def report(
     if not 0 < confidence < 1:
         raise Stop(Exit.USAGE, f"--confidence {confidence:g}: write a share between 0 and 1, such as 0.95")
     store = Registry(registry)
+    store.versions(model)  # says so if there is no such model
     which = began or store.newest_experiment(model)
     segments = store.experiment(model, which).read() if which else []
     if not segments:

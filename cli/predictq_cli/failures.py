@@ -32,6 +32,8 @@ _EXTRAS = {
     "lupa": "memory",
     "prometheus_client": "worker",
     **dict.fromkeys(("fsspec", "joblib", "numpy", "pandas", "pydantic", "sklearn"), "worker"),
+    **dict.fromkeys(("onnx", "onnxruntime", "skl2onnx"), "onnx"),
+    **{name: name for name in ("catboost", "lightgbm", "mlflow", "skops", "xgboost")},
 }
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path  # noqa: TC003  typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from predictq_cli.options import Json, KeyFile  # noqa: TC001  as above
 from predictq_cli.output import plain, write, write_json
 
-__all__ = ["build"]
+if TYPE_CHECKING:
+    from predictq_registry import SigningKey
+
+__all__ = ["build", "signing_key"]
 
 
 def build() -> typer.Typer:
@@ -21,6 +24,17 @@ def build() -> typer.Typer:
     group.command("show", epilog="Example: predictq keys show > publisher.pub")(show)
     group.command("trusted", epilog="Example: PREDICTQ_TRUST=keys/ predictq keys trusted")(trusted)
     return group
+
+
+def signing_key(named: Path | None) -> SigningKey:
+    """The key that was named, which must be there: one made for a name that was mistyped would be trusted by nobody.
+    This user's own, which is made if need be, if none was named but by the environment.
+    """
+    from predictq_registry import SigningKey
+    from predictq_registry.keys import key_path
+
+    own = key_path()
+    return SigningKey.ensure(own) if named in {None, own} else SigningKey.read(named or own)
 
 
 def new(

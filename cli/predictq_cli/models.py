@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from predictq_cli.keys import signing_key
 from predictq_cli.options import DEFAULT_REGISTRY, Json, KeyFile, Model, RegistryUrl
 from predictq_cli.output import plain, table, write, write_json
 from predictq_cli.publish import describe_format, describe_signature
@@ -170,10 +171,7 @@ def sign(
     json: Json = False,
 ) -> None:
     """Sign a release that is there: one that nobody signed, or that another key than its publisher's vouches for."""
-    from predictq_registry import SigningKey
-    from predictq_registry.keys import key_path
-
-    signature = _open(registry).sign(model, version, SigningKey.ensure(key or key_path()))
+    signature = _open(registry).sign(model, version, signing_key(key))
     if json:
         write_json({"model": model, "version": version, "signed_by": signature.key_id})
     else:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from predictq_cli.exits import Exit, Stop
+from predictq_cli.keys import signing_key
 from predictq_cli.options import DEFAULT_REGISTRY, Json, KeyFile, Model, RegistryUrl
 from predictq_cli.output import plain, remark, write, write_json
 
 if TYPE_CHECKING:
-    from predictq_registry import Manifest, Signature, SigningKey
+    from predictq_registry import Manifest, Signature
 
 __all__ = ["EXAMPLE", "describe_format", "describe_signature", "publish"]
 
@@ -58,7 +61,7 @@ def publish(  # noqa: PLR0913  a command's options are its arguments
             raise Stop(Exit.USAGE, f"there is no file {str(path)!r}")
     from predictq_registry import InvalidRelease, Registry
 
-    signer = _signer(key) if sign else None
+    signer = signing_key(key) if sign else None
     about: dict[str, Any] = {"sample": sample, "alias": alias, "metrics": metrics, "note": note}
     wished = [name.strip() for name in (formats or "").split(",") if name.strip()]
     try:
@@ -72,20 +75,11 @@ def publish(  # noqa: PLR0913  a command's options are its arguments
         write(_told(made, signed_by, alias))
 
 
-def _signer(key: Path | None) -> SigningKey:
-    from predictq_registry import SigningKey
-    from predictq_registry.keys import key_path
-
-    return SigningKey.ensure(key or key_path())
-
-
 def _metric(text: str) -> tuple[str, float]:
     name, equals, value = text.partition("=")
-    try:
-        if name and equals:
-            return name, float(value)
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        if name and name.isprintable() and equals and math.isfinite(figure := float(value)):
+            return name, figure
     raise Stop(Exit.USAGE, f"--metric {text!r}: write NAME=VALUE with a number, such as accuracy=0.97")
 
 

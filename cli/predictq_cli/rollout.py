@@ -13,6 +13,8 @@ from predictq_cli.output import write, write_json
 from predictq_cli.rollout_status import status
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from predictq_registry import AliasChange, Registry
 
 __all__ = ["build"]
@@ -187,9 +189,22 @@ def rollback(
 
 
 def _begin(model: str, alias: str, registry: str, note: str, *, json: bool, **plan: Any) -> None:  # noqa: ANN401  its fields
+    from pydantic import ValidationError
+
     from predictq_registry import Rollout
 
-    _say(model, _open(registry).roll_out(model, alias, Rollout.model_validate(plan), note=note), json=json)
+    try:
+        rollout = Rollout.model_validate(plan)
+    except ValidationError as error:
+        raise Stop(Exit.USAGE, "; ".join(_complaints(error))) from error
+    _say(model, _open(registry).roll_out(model, alias, rollout, note=note), json=json)
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    """One for each option that is not what it should be."""
+    named = {"mirror": "share"}
+    found = [(str(wrong["loc"][-1]), wrong["input"], wrong["msg"]) for wrong in error.errors(include_url=False)]
+    return [f"--{named.get(field, field)} {given}: {told}" for field, given, told in found]
 
 
 def _open(url: str) -> Registry:

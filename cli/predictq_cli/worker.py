@@ -111,8 +111,8 @@ def _settings(**overrides: object) -> WorkerSettings:
 def _complaints(error: ValidationError) -> list[str]:
     """One for each setting that is not what it should be, under the names it may have been given by."""
     return [
-        f"setting {'.'.join(map(str, wrong['loc']))} is {str(wrong['input'])[:40]!r}: {wrong['msg']}"
-        f" ({_given_as(str(wrong['loc'][0]))})"
+        f"setting {'.'.join(map(str, wrong['loc']))} is {str(wrong['input'])[:40]!r}: "
+        f"{wrong['msg'].removeprefix('Value error, ')} ({_given_as(str(wrong['loc'][0]))})"
         for wrong in error.errors(include_url=False)
     ]
 

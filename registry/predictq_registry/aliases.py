@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from predictq_registry.clock import now
+from predictq_registry.clock import Words, now
 from predictq_registry.errors import RegistryError, StoreError
 from predictq_registry.rollouts.rollout import Rollout
 from predictq_registry.storage import Storage
@@ -61,9 +61,9 @@ class AliasChange(BaseModel):
     version: Version
     previous: Version | None
     action: Action
-    author: str
+    author: Words
     at: str
-    note: str = ""
+    note: Words = ""
 
 
 class _Entry(AliasChange):

@@ -1,9 +1,20 @@
-"""When and by whom, as it is written into releases and alias changes."""
+"""When, by whom and why, as it is written into releases and alias changes."""
 
 import getpass
 from datetime import UTC, datetime
+from typing import Annotated
 
-__all__ = ["now", "whoever"]
+from pydantic import BeforeValidator
+
+__all__ = ["Words", "now", "whoever"]
+
+
+def _writable(text: object) -> object:
+    return text.encode(errors="replace").decode() if isinstance(text, str) else text
+
+
+Words = Annotated[str, BeforeValidator(_writable)]
+"""What people write, with a question mark for each byte of a command line that is no text."""
 
 
 def now() -> str:

@@ -85,6 +85,8 @@ class SigningKey(NamedTuple):
         try:
             mode = path.stat().st_mode
             data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise InvalidKey(f"there is no signing key {str(path)!r}; to make one: predictq keys new FILE") from error
         except OSError as error:
             raise InvalidKey(f"the signing key {str(path)!r} cannot be read: {error.strerror}") from error
         if mode & _OTHERS:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, ValidationError
 
+from predictq_registry.clock import Words
 from predictq_registry.errors import InvalidRelease
 from predictq_registry.inputs.signature import Signature
 
@@ -79,9 +80,9 @@ class Manifest(_Frozen):
     libraries: Mapping[str, str]
     golden: Golden | None = None
     metrics: Mapping[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
-    author: str
+    author: Words
     created: str
-    note: str = ""
+    note: Words = ""
 
     _digest: str | None = PrivateAttr(default=None)
 

@@ -20,3 +20,8 @@ class Package:
     manifest_bytes: bytes
     files: Mapping[str, bytes]
     signatures: tuple[ReleaseSignature, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the files."""
+        return sum(map(len, self.files.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from predictq_registry.aliases import AliasChange, Aliases, AliasLog, Step
@@ -18,7 +19,6 @@ from predictq_registry.rollouts.steps import Changed, back, beginning, carried_o
 from predictq_registry.storage import open_storage
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Mapping, Sequence
 
     from predictq_registry.cache import Cache
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from predictq_registry.package import Package
     from predictq_registry.signing import ReleaseSignature
 
-__all__ = ["DEFAULT_URL", "Registry"]
+__all__ = ["DEFAULT_URL", "REGISTRY_URL", "Registry"]
+
+REGISTRY_URL: Final = "PREDICTQ_REGISTRY_URL"
 
 DEFAULT_URL: Final = "predictq-models"
 """A folder in the working directory."""
@@ -51,11 +53,16 @@ class Registry:
     Any number of processes may read and write at once. Every method may raise `StoreError`.
     """
 
-    def __init__(self, url: str = DEFAULT_URL, cache: Cache | None = None) -> None:
-        """`cache`: where files of a remote store are kept; a store on this machine needs none."""
-        self.url = url
-        self._storage = open_storage(url)
-        self._releases = ReleaseStore(self._storage, url, cache if self._storage.remote else None)
+    def __init__(self, url: str | None = None, cache: Cache | None = None) -> None:
+        """Open the registry at `url`.
+
+        Args:
+            url: `PREDICTQ_REGISTRY_URL` if not given, the folder `predictq-models` if that is not set.
+            cache: Where files of a remote store are kept; a store on this machine needs none.
+        """
+        self.url = url or os.environ.get(REGISTRY_URL) or DEFAULT_URL
+        self._storage = open_storage(self.url)
+        self._releases = ReleaseStore(self._storage, self.url, cache if self._storage.remote else None)
         self._newest: dict[str, Aliases] = {}
 
     def publish(  # noqa: PLR0913  what a release is made of, by name

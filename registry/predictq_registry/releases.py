@@ -102,8 +102,12 @@ class ReleaseStore:
         return data
 
     def _read(self, model: str, version: int) -> tuple[Manifest, bytes]:
-        data = self._storage.read(_manifest_path(model, version)) or b""
-        manifest = Manifest.read(data)
+        path = _manifest_path(model, version)
+        data = self._storage.read(path) or b""
+        try:
+            manifest = Manifest.read(data)
+        except InvalidRelease as error:
+            raise InvalidRelease(f"{path!r} in the registry: {error}") from error
         if (manifest.model, manifest.version) != (model, version):
             raise InvalidRelease(
                 f"the manifest of {model!r} version {version} says it is {manifest.model!r} version {manifest.version}"

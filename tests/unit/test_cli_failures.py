@@ -43,6 +43,9 @@ def test_a_missing_package_is_told_with_the_extra_that_brings_it() -> None:
     failure = explain(ModuleNotFoundError("no", name="sklearn.svm"))
     assert failure is not None
     assert "pip install 'predictq[worker]'" in failure.sentence
+    failure = explain(ModuleNotFoundError("no", name="mlflow"))
+    assert failure is not None
+    assert "pip install 'predictq[mlflow]'" in failure.sentence
 
 
 def test_an_error_nobody_foresaw_keeps_its_traceback() -> None:

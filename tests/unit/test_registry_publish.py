@@ -53,6 +53,17 @@ def test_a_release_can_be_published_found_loaded_and_called(url: str) -> None:
     assert outputs.tolist() == ["a"]
 
 
+def test_a_registry_that_is_told_no_place_takes_the_one_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREDICTQ_REGISTRY_URL", str(tmp_path / "elsewhere"))
+    Registry().publish("iris", model(), sample=ROWS)
+    assert Registry(str(tmp_path / "elsewhere")).models() == ["iris"]
+    monkeypatch.setenv("PREDICTQ_REGISTRY_URL", "")
+    assert Registry().url == "predictq-models"
+
+
 def test_a_manifest_says_everything_about_the_release(tmp_path: Path) -> None:
     registry = Registry(str(tmp_path))
     manifest = registry.publish("iris", model(), sample=ROWS, metrics={"accuracy": 0.9}, author="ada", note="why")
@@ -94,6 +105,16 @@ def test_a_manifest_that_is_not_one_is_refused(old: bytes, new: bytes, sentence:
     assert old in data
     with pytest.raises(InvalidRelease, match=sentence):
         Manifest.read(data.replace(old, new, 1))
+
+
+def test_a_manifest_that_was_damaged_is_told_by_its_place(tmp_path: Path) -> None:
+    registry = Registry(str(tmp_path))
+    registry.publish("iris", model())
+    stored = tmp_path / "iris/releases/1/manifest.json"
+    stored.chmod(0o600)
+    stored.write_text("{")
+    with pytest.raises(InvalidRelease, match=r"'iris/releases/1/manifest\.json' in the registry: not a manifest"):
+        registry.fetch("iris", 1)
 
 
 def test_a_manifest_of_immoderate_size_is_not_parsed() -> None:

@@ -1,9 +1,11 @@
 """The routing document of a model: rollouts begin, go on and end in it, one revision each."""
 
+import math
 import threading
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from sklearn.dummy import DummyClassifier
 
 from predictq_registry import InvalidRollout, Registry, Rollout, UnknownRef, point
@@ -25,6 +27,23 @@ def begun(registry: Registry, **plan: object) -> Rollout:
     rollout = registry.route("iris", "production").rollout
     assert rollout is not None
     return rollout
+
+
+@pytest.mark.parametrize(
+    "plan", [{"pause": math.inf}, {"guards": {"slower": math.inf}}, {"guards": {"memory": math.nan}}]
+)
+def test_what_json_cannot_say_never_reaches_the_routing_document(registry: Registry, plan: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="finite number"):
+        begun(registry, **plan)
+    assert registry.route("iris", "production") == (1, None)
+
+
+def test_a_note_that_is_no_text_is_kept_as_far_as_it_is(registry: Registry) -> None:
+    registry.set_alias("iris", "production", 2, author="ad\udcffa", note="wh\udcffy")
+    change = registry.history("iris")[-1]
+    assert (change.author, change.note) == ("ad?a", "wh?y")
+    estimator = DummyClassifier(strategy="constant", constant=1).fit([[0.0]], [1])
+    assert registry.publish("iris", estimator, note="wh\udcffy").note == "wh?y"
 
 
 def test_a_rollout_leaves_the_alias_until_it_is_promoted(registry: Registry) -> None:

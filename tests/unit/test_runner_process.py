@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsRegressor
 from unit import runner_models as models
 
 from predictq_broker.messages import JSON, Code
@@ -108,6 +109,19 @@ def test_a_runner_says_what_loading_showed_and_how_large_it_is(runner: Runner) -
     assert runner.loaded.rss > runner.loaded.memory > 1 << 20
     assert runner.memory() > 1 << 20
     assert runner.loaded.differences == ()
+
+
+def test_once_a_release_is_loaded_its_files_take_no_memory_beside_it(
+    nursery: Nursery, runner: Runner, tmp_path: Path
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(100_000, 60))
+    package = published(tmp_path, KNeighborsRegressor(algorithm="brute").fit(rows, rows[:, 0]), rows[:2].tolist())
+    size = sum(map(len, package.files.values()))
+    assert size > 48_000_000
+    large = Runner.start(nursery, package, LIMITS, LOAD)
+    assert 0.9 * size < large.loaded.memory - runner.loaded.memory < 1.3 * size
+    assert large.memory() - runner.memory() < 1.3 * size
+    large.close()
 
 
 def test_large_bodies_and_answers_pass(nursery: Nursery, trap: Package) -> None:

@@ -8,7 +8,7 @@ import pytest
 from workers import eventually
 
 from predictq_broker import Code, Delivery, Outcome, Request
-from predictq_registry import Route, StoreError
+from predictq_registry import Route, StoreError, UnknownModel
 from predictq_worker.batcher import BatchLimits
 from predictq_worker.catalog import Catalog
 from predictq_worker.deployment import Deployment
@@ -139,6 +139,21 @@ def bench() -> Iterator[Bench]:
     yield bench
     bench.wait()
     bench.catalog.stop()
+
+
+def test_what_cannot_be_preloaded_is_told_once_and_not_at_every_look(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown(_model: str) -> None:
+        raise UnknownModel("no model 'iris'")
+
+    bench.registry.delay = unknown
+    for _ in range(3):
+        bench.load("iris")
+    assert [vars(record)["why"] for record in caplog.records] == ["no model 'iris'"]
+    bench.registry.delay = lambda _model: None
+    bench.load("iris")
+    assert bench.version_that_gets("iris") == 1
 
 
 def test_a_release_that_loads_during_a_slow_look_is_what_the_next_look_moves_to(bench: Bench) -> None:

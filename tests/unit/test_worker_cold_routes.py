@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -61,13 +61,28 @@ def bounded(registry: Any, within: float = 0.05) -> BoundedRegistry:
 # ── the registry, asked for so long and no longer ──
 
 
-@pytest.mark.parametrize(
-    "ask", [lambda bounded: bounded.route("slow", "production"), lambda bounded: bounded.fetch("slow", 1)]
-)
-def test_a_registry_that_hangs_counts_as_away(registry: HangingRegistry, ask: Callable[[BoundedRegistry], Any]) -> None:
+def test_a_registry_that_hangs_counts_as_away(registry: HangingRegistry) -> None:
     registry.hangs["slow"] = threading.Event()
     with pytest.raises(StoreError, match=r"does not answer within 0\.05 s"):
-        ask(bounded(registry))
+        bounded(registry).route("slow", "production")
+
+
+def test_files_that_take_long_are_told_as_such_and_keep_nobody_from_following_the_model(
+    registry: HangingRegistry,
+) -> None:
+    asks = bounded(registry)
+    arrive = registry.hangs["slow"] = threading.Event()
+    with pytest.raises(
+        StoreError, match=r"not here after 0\.05 s \(PREDICTQ_LOAD_TIMEOUT\), and are still being fetched"
+    ):
+        asks.fetch("slow", 2)
+    with pytest.raises(StoreError, match="its files are still being fetched"):
+        asks.fetch("slow", 2)
+    del registry.hangs["slow"]
+    assert asks.route("slow", "production") == Route(1)
+    arrive.set()
+    eventually(lambda: not asks._files.hanging, "they have come")
+    assert asks.fetch("slow", 2) == "package"
 
 
 def test_while_a_question_hangs_others_about_the_same_model_are_not_asked(registry: HangingRegistry) -> None:
@@ -87,7 +102,7 @@ def test_a_registry_that_came_back_is_asked_again(registry: HangingRegistry) -> 
     with pytest.raises(StoreError):
         asks.route("slow", "production")
     registry.hangs.pop("slow").set()
-    eventually(lambda: not asks._hanging, "the hanging question ends")
+    eventually(lambda: not asks._answers.hanging, "the hanging question ends")
     assert asks.route("slow", "production") == Route(1)
 
 

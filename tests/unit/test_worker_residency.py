@@ -54,12 +54,12 @@ class Memory:
         self.there.remove(deployment)
         return True
 
-    def load(self, model: str, size: int, meanwhile: Callable[[], object] = lambda: None) -> Holder:
+    def load(self, model: str, size: int, meanwhile: Callable[[], object] = lambda: None, *, files: int = 0) -> Holder:
         deployment, holder = Deployment(model, 1, Batcher(BatchLimits(10, 1 << 20, 0.0))), Holder(size)
         self.there.append(deployment)
         self.residency.expect(deployment)
         meanwhile()
-        deployment.serve([holder])  # type: ignore[list-item]  # all that is asked of it
+        deployment.serve([holder], kept=files)  # type: ignore[list-item]  # all that is asked of it
         self.residency.loaded(deployment)
         return holder
 
@@ -154,6 +154,28 @@ def test_a_release_larger_than_the_budget_loads_alone() -> None:
     memory.load("a", 40)
     memory.load("huge", 1000)
     assert memory.models() == {"huge"}
+
+
+def test_a_release_larger_than_the_budget_stays_until_another_is_asked_for_and_the_log_names_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    memory = Memory(100)
+    memory.load("huge", 1000)
+    (told,) = [record for record in caplog.records if record.msg == "larger than all that releases may hold"]
+    assert (vars(told)["model"], vars(told)["memory"], vars(told)["budget"]) == ("huge", 1000, 100)
+    for _ in range(2):
+        memory.use("huge")
+        memory.residency.look()
+        assert memory.models() == {"huge"}
+    memory.load("a", 40)
+    assert memory.models() == {"a"}
+
+
+def test_the_files_that_the_worker_keeps_of_a_release_count_as_its_memory() -> None:
+    memory = Memory(100)
+    memory.load("a", 20, files=40)
+    memory.load("b", 20, files=40)
+    assert memory.residency.resident() == {"b": 60}
 
 
 def test_what_was_named_stays() -> None:

@@ -56,6 +56,7 @@ class Catalog:
         self._lock = threading.RLock()
         self._routes: dict[Target, Deployment] = {}
         self._predecessors = Predecessors(keep=keep_previous)
+        self._not_preloaded: dict[Target, str] = {}
         self._cold = ColdRoutes(self._open_route)
         self._deployments = Deployments(
             self,
@@ -153,8 +154,15 @@ class Catalog:
                 may_serve = self._may_serve(Target(model, ref), route.version)
                 with self._lock:
                     self._routes[Target(model, ref)] = self._deployments.get_first(model, may_serve)
+                self._not_preloaded.pop(Target(model, ref), None)
             except (RegistryError, OSError, ReleaseRefused) as error:
-                _logger.warning("nothing to preload yet", extra={"model": model, "ref": ref, "why": str(error)})
+                self._tell_of(Target(model, ref), str(error))
+
+    def _tell_of(self, target: Target, why: str) -> None:
+        """Once, and not twice a second until it is mended."""
+        if self._not_preloaded.get(target) != why:
+            self._not_preloaded[target] = why
+            _logger.warning("nothing to preload yet", extra={**target._asdict(), "why": why})
 
     def follow(self) -> None:
         """Look where each ref points now, and begin to move the routes that point elsewhere."""

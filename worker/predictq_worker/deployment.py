@@ -33,11 +33,12 @@ class Deployment:
         self.state = State.LOADING
         self.last_used = time.monotonic()
         self.size = 0
-        """Bytes that its runners hold, as they were measured last; while it loads: as many as are expected."""
+        """Bytes that it takes, as they were measured last; while it loads: as many as are expected."""
         self.measured = 0.0
         self.decided = threading.Event()
         """Set once it serves or has failed."""
         self._replicas: Sequence[Replica] = ()
+        self._kept = 0
 
     @property
     def key(self) -> tuple[str, int]:
@@ -58,9 +59,10 @@ class Deployment:
         for replica in self._replicas:
             replica.give_way()
 
-    def serve(self, replicas: Sequence[Replica]) -> None:
-        """Start the replicas; from now on batches run."""
+    def serve(self, replicas: Sequence[Replica], kept: int = 0) -> None:
+        """Start the replicas; from now on batches run. `kept`: bytes of its files, from which they are started anew."""
         self._replicas = replicas
+        self._kept = kept
         for replica in replicas:
             replica.start()
         self.state = State.SERVING
@@ -99,7 +101,7 @@ class Deployment:
         return any(replica.alive for replica in self._replicas)
 
     def measure(self) -> int:
-        """Find out `size`; takes some milliseconds a runner."""
+        """Find out `size`: what its runners hold, and its files; takes some milliseconds a runner."""
         self.measured = time.monotonic()
-        self.size = sum(replica.memory() for replica in self._replicas)
+        self.size = self._kept + sum(replica.memory() for replica in self._replicas)
         return self.size

@@ -55,7 +55,7 @@ class Launcher:
     def _launch(self, deployment: Deployment) -> None:
         package = self._registry.fetch(deployment.model, deployment.version)
         start_runner = partial(self._start_runner, package, deployment.alone)
-        deployment.serve(self._replicas(deployment, package, start_runner))
+        deployment.serve(self._replicas(deployment, package, start_runner), kept=package.size)
 
     def _start_runner(self, package: Package, alone: bool, place: int) -> Runner:  # noqa: FBT001  the same each time
         """One that dies while it loads may have been killed by others, so it is started again before that counts."""

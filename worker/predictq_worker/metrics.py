@@ -123,7 +123,8 @@ class Gauges(Collector):
     def collect(self) -> Iterator[Metric]:
         """As prometheus_client asks for it."""
         resident = self._resident()
-        memory = GaugeMetricFamily("predictq_resident_memory_bytes", "Memory of a model's runners.", labels=["model"])
+        told = "Memory of a model's runners, and its files."
+        memory = GaugeMetricFamily("predictq_resident_memory_bytes", told, labels=["model"])
         for model, size in resident.items():
             memory.add_metric([model], size)
         yield GaugeMetricFamily("predictq_resident_models", "Models in memory.", value=len(resident))

@@ -1,4 +1,4 @@
-"""Which releases stay in memory: as many as fit, by what their processes are measured to hold."""
+"""Which releases stay in memory: as many as fit, by what they are measured to hold."""
 
 import logging
 import threading
@@ -24,7 +24,8 @@ _AT_A_LOOK: Final = 5
 class Residency:
     """Keeps releases within a budget of memory: what was used least recently and is idle goes for what is asked for.
 
-    What a release holds is what its runners share with nobody, and so what comes back when they end.
+    What a release holds is what its runners share with nobody, and its files, which the worker keeps so that a runner
+    that dies is replaced though the registry is away. So all of it comes back when it goes.
     """
 
     def __init__(  # noqa: PLR0913  all that it needs to know of what it does not own, by name
@@ -57,6 +58,9 @@ class Residency:
     def loaded(self, deployment: Deployment) -> None:
         """Measure one that has loaded, and make room if it is larger than was expected."""
         self._sizes[deployment.model] = deployment.measure()
+        if self._budget and deployment.size > self._budget:
+            about = {"model": deployment.model, "version": deployment.version, "memory": deployment.size}
+            _logger.warning("larger than all that releases may hold", extra={**about, "budget": self._budget})
         self._make_room(deployment.model)
 
     def look(self) -> None:
@@ -92,14 +96,15 @@ class Residency:
 
     def _victim(self, newcomer: str) -> Deployment | None:
         """Who goes, and gets no more work: first what is kept in case somebody goes back to it. Not what serves until
-        the newcomer of the same model does.
+        the newcomer of the same model does, and not the only one there is: nobody else wants its room.
         """
         end = time.monotonic() + _PATIENCE
         while True:
             unwanted = {*self._fixed, newcomer}
-            serving = [d for d in self._deployments() if d.state is State.SERVING]
+            there = self._deployments()
+            serving = [d for d in there if d.state is State.SERVING]
             others = [d for d in serving if self._spare(d)] or [d for d in serving if d.model not in unwanted]
-            if not others:
+            if not others or len(there) == 1:
                 return None
             idle = [deployment for deployment in others if deployment.idle]
             if idle or time.monotonic() > end:

@@ -20,10 +20,14 @@ _UNITS: Final = {"k": 10, "m": 20, "g": 30, "t": 40}
 
 def _in_bytes(given: object) -> object:
     """Also as a number and a unit: `512m`, `4g`, `1.5 GiB`."""
-    found = _SIZE.fullmatch(given.strip().lower()) if isinstance(given, str) else None
-    return round(float(found[1]) * (1 << _UNITS[found[2]])) if found else given
+    if not isinstance(given, str) or given.strip().isdecimal():
+        return given
+    if (found := _SIZE.fullmatch(given.strip().lower())) is None:
+        raise ValueError("write bytes, or a number and a unit, such as 512m or 4g")
+    return round(float(found[1]) * (1 << _UNITS[found[2]]))
 
 
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9._-]*:\d{1,5}")
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(?:i?b)?")
 
 Positive = Annotated[int, Field(gt=0)]
@@ -100,7 +104,7 @@ class WorkerSettings(BaseModel):
     cache_size: Size = 10 << 30
     trust: tuple[str, ...] = ()
     allow_unsigned: bool = False
-    http: str = Field(default="127.0.0.1:9400", pattern=r"^$|^[A-Za-z0-9._-]*:\d{1,5}$")
+    http: str = "127.0.0.1:9400"
     log_format: str = Field(default="auto", pattern="^(auto|json|text)$")
     require_durability: Survives = Survives.NOTHING
 
@@ -110,6 +114,13 @@ class WorkerSettings(BaseModel):
         """Also as a word: `process-crash`."""
         words = {level.name.lower(): level for level in Survives}
         return words.get(given.lower().replace("-", "_"), given) if isinstance(given, str) else given
+
+    @field_validator("http")
+    @classmethod
+    def _address(cls, given: str) -> str:
+        if given and not _ADDRESS.fullmatch(given):
+            raise ValueError("write host:port, such as 127.0.0.1:9400, or nothing for none")
+        return given
 
     @field_validator("models")
     @classmethod

@@ -28,7 +28,7 @@ class Guards(BaseModel):
         alpha: How likely, at most, a challenger that keeps within all of these is stopped all the same.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)  # JSON has neither
 
     errors: Share | None = 0.02
     slower: Positive | None = 2.0
@@ -57,7 +57,7 @@ class Rollout(BaseModel):
         turn: Of a rolling one: the worker that is changing over now.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     strategy: Literal["recreate", "rolling", "canary", "ab", "shadow"]
     version: Annotated[int, Field(ge=1)]

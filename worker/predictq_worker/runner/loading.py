@@ -15,7 +15,7 @@ from predictq_worker.runner.errors import ReleaseRefused
 from predictq_worker.runner.linux import private_of, rss_of
 from predictq_worker.runner.messages import LoadReport
 
-__all__ = ["load_release"]
+__all__ = ["load_release", "measured"]
 
 _WARM_UP_SIZES = (1, 2, 32)
 """Batches to predict before the first request comes: models and BLAS choose other paths by size. The methods that a
@@ -25,7 +25,8 @@ _MOST_SENTENCES = 20
 
 
 def load_release(package: Package, limits: Limits, trust: Trust | None = None) -> tuple[Loaded, LoadReport]:
-    """The release in `package`, ready to serve, and what loading it showed. `trust`: as `predictq_registry.load`.
+    """The release in `package`, ready to serve, and what loading it showed but memory: the package is still held.
+    `trust`: as `predictq_registry.load`.
 
     Raises:
         ReleaseRefused: if any step failed; it must get no traffic.
@@ -37,8 +38,12 @@ def load_release(package: Package, limits: Limits, trust: Trust | None = None) -
         _warm_up(loaded, limits)
     seconds = time.perf_counter() - start
     said = (*loaded.warnings, *(str(warning.message) for warning in caught))
-    rss, private = rss_of(os.getpid()), private_of(os.getpid()) or 0
-    return loaded, LoadReport(seconds, rss, private, _told(said), _told(loaded.differences))
+    return loaded, LoadReport(seconds, 0, 0, _told(said), _told(loaded.differences))
+
+
+def measured(report: LoadReport) -> LoadReport:
+    """The report with what this process holds now."""
+    return report._replace(rss=rss_of(os.getpid()), memory=private_of(os.getpid()) or 0)
 
 
 def _checked(package: Package, trust: Trust | None) -> Loaded:

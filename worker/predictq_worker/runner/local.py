@@ -9,7 +9,7 @@ from typing import Final, Self
 from predictq_registry import Loaded, Package, Trust
 from predictq_worker.inference import Limits, predict_batch
 from predictq_worker.runner.linux import private_of
-from predictq_worker.runner.loading import load_release
+from predictq_worker.runner.loading import load_release, measured
 from predictq_worker.runner.messages import LoadReport, Predicted
 
 __all__ = ["LocalRunner"]
@@ -41,7 +41,8 @@ class LocalRunner:
         Raises:
             ReleaseRefused: if the release must not serve.
         """
-        return cls(*load_release(package, limits, trust), limits)
+        loaded, report = load_release(package, limits, trust)
+        return cls(loaded, measured(report), limits)
 
     def predict(
         self, method: str, content_type: str, bodies: Sequence[bytes], timeout: float | None = None

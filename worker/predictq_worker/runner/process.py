@@ -22,7 +22,7 @@ from predictq_worker.runner.linux import (
     keep_freed_memory,
     set_name,
 )
-from predictq_worker.runner.loading import load_release
+from predictq_worker.runner.loading import load_release, measured
 from predictq_worker.runner.messages import (
     FORGET,
     LOAD,
@@ -92,18 +92,22 @@ def _serve(connection: socket.socket) -> None:
 def _load(frame: Frame, held: _Held) -> list[Buffer]:
     """Take the release the parent sends, or say why not."""
     try:
-        package, limits, trust, shared = read_load(frame)
-        loaded, report = load_release(package, limits, trust)
+        load = read_load(frame)
+        loaded, report = load_release(load.package, load.limits, load.trust)
     except (InvalidRelease, ReleaseRefused) as error:
         return refusal_reply(str(error))
-    held[frame.header["release"]] = _Holding(loaded, limits)
+    held[frame.header["release"]] = _Holding(loaded, load.limits)
+    shared = load.shared
+    frame.parts.clear()
+    del load  # the files are as large as the model, and would be counted as its memory
     if shared:
         set_name("pq shared")
     else:
-        set_name(f"pq {package.manifest.version} {package.manifest.model}")
+        set_name(f"pq {loaded.manifest.version} {loaded.manifest.model}")
         gc.collect()
         gc.freeze()  # the model lives as long as this process: the collector need not walk it again
-    return load_reply(report)
+    give_memory_back()
+    return load_reply(measured(report))
 
 
 def _forget(frame: Frame, held: _Held) -> list[Buffer]:

@@ -56,8 +56,7 @@ class Sharing:
 
     def may_share(self, package: Package) -> bool:
         """Whether that release is small, and was a good neighbour so far."""
-        size = sum(map(len, package.files.values()))
-        return size <= self._largest and package.manifest.digest not in self._expelled
+        return package.size <= self._largest and package.manifest.digest not in self._expelled
 
     def _host(self, place: int) -> Host:
         with self._lock:
