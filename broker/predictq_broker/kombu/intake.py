@@ -23,7 +23,7 @@ _UNWANTED: Final = 10.0
 _SLEEP: Final = 1.0
 _FEW: Final = 128
 """Whoever wants so few queues is handed nothing before all are open, so that what is urgent comes first."""
-_SLICE: Final = 0.1
+_SLICE: Final = 0.05
 """Seconds after which what has come is handed out, though more queues are to be opened."""
 
 
@@ -86,9 +86,10 @@ class Intake:
     def _want(self, wants: Mapping[str, Capacity]) -> None:
         now = time.monotonic()
         self._wanted.update(dict.fromkeys(wants, now))
-        for model in wants.keys() - self._models.keys():
-            self._models[model] = _Model(self._queues, model)
-            self._scout.want(model)
+        new = {model: _Model(self._queues, model) for model in wants if model not in self._models}
+        if new:
+            self._models |= new
+            self._scout.want(new)
             self._patient_until = now + PATIENCE
 
     def _patient(self, wants: Mapping[str, Capacity]) -> bool:

@@ -11,7 +11,7 @@ import heapq
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 PATIENCE: Final = 3.0
 """Seconds after which a trial that has no answer is one of a queue in trouble."""
 _AT_ONCE: Final = 4
-"""Trials at once: a server on few cores does no more with more of them."""
+"""Tasks at once, the least urgent apart, of which there is one: a server on few cores does no more with more of them."""
 _SHORTEST: Final = 0.1
 _LONGEST: Final = 10.0
 """Seconds between two trials of a queue in trouble: twice as long each time."""
@@ -83,23 +83,26 @@ class Scout:
             self._later.clear()
             self._error = None
 
-    def want(self, model: str) -> None:
-        """Find out which queues of the model may be read; those that are not there are made."""
-        self._ask(_LOOK, tuple(Lane(model, lane) for lane in LANES))
+    def want(self, models: Iterable[str]) -> None:
+        """Find out which queues of these may be read; those that are not there are made."""
+        self._ask(_LOOK, [tuple(Lane(model, lane) for lane in LANES) for model in models])
 
     def again(self, lane: Lane) -> None:
         """This one, which could be read, is silent or gone."""
-        self._ask(_USUAL, (lane,))
+        self._ask(_USUAL, [(lane,)])
 
-    def _ask(self, urgency: int, lanes: tuple[Lane, ...]) -> None:
+    def _ask(self, urgency: int, each: Iterable[tuple[Lane, ...]]) -> None:
+        """All at once, before any is begun: else what is less urgent of the first comes before what is more of others."""
         with self._changing:
+            for lanes in each:
+                if self._connect is not None:
+                    self._put(urgency, lanes)
+                elif self._reader is not None:
+                    for lane in lanes:
+                        self._declare(self._reader, lane)
+                    self._found += lanes
             if self._connect is not None:
-                self._put(urgency, lanes)
                 self._begin(self._connect)
-            elif self._reader is not None:
-                for lane in lanes:
-                    self._declare(self._reader, lane)
-                self._found += lanes
 
     def forget(self, model: str) -> None:
         """Nobody asks for this model any more."""
@@ -126,9 +129,9 @@ class Scout:
 
     @property
     def left(self) -> int:
-        """How many tasks are to be done yet, without those of queues in trouble."""
+        """How many queues are to be looked at yet, without those in trouble."""
         with self._changing:
-            return len(self._tasks) + self._young()
+            return sum(len(task.lanes) for task in self._tasks) + self._young()
 
     # ── tasks ──
 
@@ -159,7 +162,7 @@ class Scout:
             threading.Thread(target=self._work, args=(connect, task), name="predictq-scout", daemon=True).start()
 
     def _next(self) -> _Task | None:
-        if not self._tasks or self._young() >= _AT_ONCE:
+        if not self._tasks or self._young() >= (1 if self._tasks[0].urgency == _OTHER else _AT_ONCE):
             return None
         task = heapq.heappop(self._tasks)
         self._running[task] = time.monotonic()
