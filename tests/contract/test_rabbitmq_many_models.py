@@ -17,7 +17,7 @@ def test_a_model_is_served_as_soon_as_its_own_queue_is_there(
 ) -> None:
     send(broker, ask("a", model=MODELS[-1]))
     found = eventually(lambda: consumer.receive(WANTS, 1.0))
-    made = [name for name in rabbitmq_server.ctl("list_queues", "-p", url.rpartition("/")[2], "name").split()]
+    made = rabbitmq_server.ctl("list_queues", "-p", url.rpartition("/")[2], "name").split()
     assert ids(found) == ["a"]
     assert len([name for name in made if ".requests." in name]) < 4 * len(MODELS)
     assert len(consumer.settle([answer(delivery) for delivery in found])) == 1

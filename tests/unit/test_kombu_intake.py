@@ -1,4 +1,4 @@
-"""How a consumer on RabbitMQ comes by many models' queues: what is ready is read, and what is not is waited for aside."""
+"""How a consumer on RabbitMQ comes by many models' queues: what is ready is read, the rest is waited for aside."""
 
 import threading
 from collections import Counter

@@ -3,8 +3,8 @@
 A quorum queue without a leader (being made, or just recovering from a crash) says that it is empty and read by nobody.
 Whoever then reads it has the whole connection closed (541 INTERNAL_ERROR), or gets no answer before there is a leader.
 
-To make a queue and try it out takes the server tens of milliseconds, most of which it waits. A thousand models have four
-thousand queues: so it is done beside the reading, a few at once, and what can be read is read meanwhile.
+To make a queue and try it out takes the server tens of milliseconds, most of which it waits. A thousand models have
+four thousand queues: so it is done beside the reading, a few at once, and what can be read is read meanwhile.
 """
 
 import heapq
@@ -27,7 +27,7 @@ _logger = logging.getLogger(__name__)
 PATIENCE: Final = 3.0
 """Seconds after which a trial that has no answer is one of a queue in trouble."""
 _AT_ONCE: Final = 4
-"""Tasks at once, the least urgent apart, of which there is one: a server on few cores does no more with more of them."""
+"""Tasks at once; of the least urgent there is one. A server on few cores does no more with more of them."""
 _SHORTEST: Final = 0.1
 _LONGEST: Final = 10.0
 """Seconds between two trials of a queue in trouble: twice as long each time."""
@@ -92,7 +92,7 @@ class Scout:
         self._ask(_USUAL, [(lane,)])
 
     def _ask(self, urgency: int, each: Iterable[tuple[Lane, ...]]) -> None:
-        """All at once, before any is begun: else what is less urgent of the first comes before what is more of others."""
+        """All at once, before any is begun: else the less urgent of the first would come before the looks at others."""
         with self._changing:
             for lanes in each:
                 if self._connect is not None:
