@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from predictq_broker.errors import BrokerUnavailable
 from predictq_broker.kombu.intake import Intake
-from predictq_broker.kombu.link import Count, Fate, Letter, Message
+from predictq_broker.kombu.link import Count, Fate, Letter, Link, Message
 from predictq_broker.kombu.queues import Queue, Queues
 from predictq_broker.kombu.scout import Scout
 from predictq_broker.port import Capacity, Limits
@@ -144,6 +145,21 @@ def test_a_read_that_brings_requests_of_one_model_asks_the_server_about_no_other
         server.waiting[normal(MODELS[7])] = [str(number) for number in range(10)]
         assert len(reader.receive(WANTS, 30)) == 10
     assert {name.split(".")[2] for name in server.questions} <= {MODELS[7]}
+
+
+def test_where_no_link_can_be_opened_not_every_queue_of_many_models_is_said_to_be_in_trouble(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[int] = []
+
+    def connect() -> Link:
+        tried.append(1)
+        raise BrokerUnavailable("too many connections")
+
+    queues = Queues(Limits())
+    assert Intake(FakeLink(server), queues, Scout(connect, queues)).receive(WANTS, 0) == []
+    assert 1 <= len(tried) <= 4 * 4  # four at once, and once more after each second
+    assert len(caplog.records) <= 4 * len(tried)
 
 
 def all_open(reader: Intake, server: Server) -> None:

@@ -31,6 +31,8 @@ _AT_ONCE: Final = 4
 _SHORTEST: Final = 0.1
 _LONGEST: Final = 10.0
 """Seconds between two trials of a queue in trouble: twice as long each time."""
+_REST: Final = 1.0
+"""Seconds until more is tried when no link could be opened."""
 _LOOK, _USUAL, _OTHER = range(3)
 """How urgent a task is: first what waits anywhere is found, then the queues are made that most requests go to."""
 
@@ -73,6 +75,7 @@ class Scout:
         self._later: dict[Lane, float] = {}
         self._troubles: dict[Lane, _Trouble] = {}
         self._error: BrokerError | None = None
+        self._rest_until = 0.0
 
     def start_over(self, reader: Link) -> None:
         """Nothing is asked for any more, and nothing found; `reader` is woken from now on when something is."""
@@ -162,7 +165,9 @@ class Scout:
             threading.Thread(target=self._work, args=(connect, task), name="predictq-scout", daemon=True).start()
 
     def _next(self) -> _Task | None:
-        if not self._tasks or self._young() >= (1 if self._tasks[0].urgency == _OTHER else _AT_ONCE):
+        if not self._tasks or time.monotonic() < self._rest_until:
+            return None
+        if self._young() >= (1 if self._tasks[0].urgency == _OTHER else _AT_ONCE):
             return None
         task = heapq.heappop(self._tasks)
         self._running[task] = time.monotonic()
@@ -177,10 +182,10 @@ class Scout:
                 link = link or connect()
                 found = self._look(link, task.lanes) if task.urgency == _LOOK else [self._try(link, task.lanes[0])]
             except BrokerError as error:
+                following = self._failed(task, error, connected=link is not None)
                 if link is not None:
                     link.close()
-                link = None
-                task = self._failed(task, error)
+                link, task = None, following
             else:
                 task = self._done(task, found)
         if link is not None:
@@ -200,8 +205,10 @@ class Scout:
         self._wake()
         return following
 
-    def _failed(self, task: _Task, error: BrokerError) -> _Task | None:
+    def _failed(self, task: _Task, error: BrokerError, *, connected: bool) -> _Task | None:
         with self._changing:
+            if not connected:  # that is no trouble of one queue, and would soon be one of all
+                self._rest_until = time.monotonic() + _REST
             del self._running[task]
             if not isinstance(error, BrokerUnavailable):
                 self._error = error
