@@ -9,7 +9,7 @@ from rabbitmq import RabbitServer
 
 from predictq_broker.kombu.link import Link
 from predictq_broker.kombu.queues import Queues
-from predictq_broker.kombu.scout import Scout
+from predictq_broker.kombu.scout import Lane, Scout
 from predictq_broker.kombu.server import RabbitMq
 from predictq_broker.messages import Delivery
 from predictq_broker.port import Broker, Capacity, Consumer, Limits
@@ -103,6 +103,7 @@ def test_a_request_that_comes_while_its_queue_is_tried_out_has_been_tried_by_nob
 
     with closing(links.plain()) as link:
         scout = Scout(connect_late, Queues(Limits()))
-        assert scout.ready(link, "iris", "normal")
-        scout.rest()
+        scout.start_over(link)
+        scout.again(Lane("iris", "normal"))
+        assert eventually(scout.found) == [Lane("iris", "normal")]
     assert [(d.request.id, d.attempt) for d in receive(consumer, wait=5)] == [("a", 1)]

@@ -72,3 +72,19 @@ def test_while_more_is_to_be_loaded_than_can_be_others_get_what_is_cold(clock: C
 
 def test_from_a_broker_that_sends_ahead_everything_is_read_all_the_time() -> None:
     assert turns(["hot", "cold"], {"hot"}, preferring=False).next() == Turn(["hot", "cold"], 1.0)
+
+
+def test_to_read_everything_no_model_is_looked_for_among_the_others() -> None:
+    compared: list[object] = []
+
+    class Name(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            compared.append(other)
+            return str.__eq__(self, other)
+
+    models: list[str] = [Name(f"model-{number}") for number in range(100)]
+    assert len(turns(models, set(), preferring=False).next().models) == 100
+    assert not compared

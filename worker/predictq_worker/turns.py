@@ -55,7 +55,9 @@ class Turns:
     def next(self) -> Turn:
         """What to read now."""
         models = list(self._models())
-        held = self._held() if self._preferring else models
+        if not self._preferring:
+            return Turn(models, _PATIENT)
+        held = self._held()
         hot = [model for model in models if model in held]
         if len(hot) == len(models):
             return Turn(hot, _PATIENT)

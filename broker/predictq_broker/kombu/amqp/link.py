@@ -55,6 +55,7 @@ class AmqpLink:
         self._current: dict[str, str] = {}  # queue -> consumer tag
         self._arrived: list[Message] = []
         self._confirms = Confirms()
+        self._prefetch = 0  # what the server begins with: as many as there are
         self._blocked = False
         self._dead: BrokerError | None = None
         self._connection = open_connection(address, heartbeat, answer, frames_to(self))
@@ -173,7 +174,9 @@ class AmqpLink:
             tag = f"{name}#{time.monotonic_ns()}"[-255:]
             self._tags[tag.encode()] = name
             self._windows.open(name, window)
-            self._channel.basic_qos(0, window, a_global=False)
+            if window != self._prefetch:  # it counts for each consumer that comes after it, by itself
+                self._channel.basic_qos(0, window, a_global=False)
+                self._prefetch = window
             self._channel.basic_consume(name, consumer_tag=tag, on_cancel=self._cancelled)
             self._current[name] = tag
 
@@ -217,7 +220,7 @@ class AmqpLink:
     def flush(self) -> None:
         """As `Link.flush`."""
         with self._doing("receive"):
-            self._channel.basic_qos(0, 1, a_global=False)  # any question on this channel: its answer comes last
+            self._channel.basic_qos(0, self._prefetch, a_global=False)  # any question on this channel
 
     def ack(self, tags: Sequence[int]) -> None:
         """As `Link.ack`."""
