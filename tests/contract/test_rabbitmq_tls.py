@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
@@ -55,8 +55,12 @@ def server(certificates: Certificates, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def secure(server: RabbitServer, certificates: Certificates) -> Secure:
-    (listener,) = [one for one in server.api("GET", "overview")["listeners"] if one["protocol"] == "amqp/ssl"]
+    (listener,) = eventually(lambda: listeners(server))  # the plain one may be told of first
     return Secure(listener["port"], certificates, certificates.certificate("client"))
+
+
+def listeners(server: RabbitServer) -> list[dict[str, Any]]:
+    return [one for one in server.api("GET", "overview")["listeners"] if one["protocol"] == "amqp/ssl"]
 
 
 def test_a_request_is_asked_and_answered_through_tls(secure: Secure) -> None:
