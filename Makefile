@@ -22,9 +22,9 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)  ## train, publish, serve, ask, swap under load; through PREDICTQ_BROKER_URL if that is set
 	@$(BIN)/predictq demo
 
-JOBS ?= 4
+JOBS ?= 5
 
-test: $(STAMP)  ## run the tests, four files at a time; pass more with ARGS='-k name', JOBS=0 for one after the other
+test: $(STAMP)  ## run the tests, five files at a time; pass more with ARGS='-k name', JOBS=0 for one after the other
 	$(BIN)/python -m pytest -v -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 others: $(STAMP) .servers/bin  ## what the engines promise, on RabbitMQ 4, Redis 8 and Valkey 8, which it fetches from Debian
