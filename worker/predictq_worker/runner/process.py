@@ -106,7 +106,7 @@ def _load(frame: Frame, held: _Held) -> list[Buffer]:
         set_name(f"pq {loaded.manifest.version} {loaded.manifest.model}")
         gc.collect()
         gc.freeze()  # the model lives as long as this process: the collector need not walk it again
-    give_memory_back()
+        give_memory_back()  # of small ones, a thousand of which may come while others are asked, it is not worth it
     return load_reply(measured(report))
 
 
